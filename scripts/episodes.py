@@ -1,0 +1,201 @@
+"""Which episodes of a data set a checkpoint was trained on, and which to look at.
+
+    from episodes import choose_episodes, load_meta, training_episodes
+
+    meta = load_meta("me/cups", root=None)
+    training_episodes(train_config["dataset"], meta)  # what `episodes` and `eval_split` left for training
+    choose_episodes(train_config, meta).episodes      # the held-out ones, or the next best with a warning
+
+A figure on an episode that was trained on says little, so the scripts ask here before they show one.
+`train_config` is a checkpoint's train_config.json as a dict: a plain reading, because building LeRobot's
+own config from it would resolve devices, video decoders and the policy's path on this machine.
+"""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cli import UserError, format_episodes
+
+from lerobot.datasets import LeRobotDatasetMetadata
+
+
+def load_meta(repo_id: str, root: str | Path | None, revision: str | None = None) -> LeRobotDatasetMetadata:
+    """The metadata of a data set on this disk or on the Hub, or a UserError that names it."""
+    # LeRobot would create a root that does not exist and fill it from the Hub: for a mistyped path that is
+    # an empty folder and an error about the network.
+    if root is not None and not (Path(root) / "meta" / "info.json").is_file():
+        raise UserError(f"no LeRobot data set at {root}: there is no meta/info.json in it.")
+    try:
+        return LeRobotDatasetMetadata(repo_id, root=root, revision=revision)
+    except Exception as error:  # the Hub's client and the file readers raise many unrelated types
+        where = f"at {root}" if root is not None else "on this disk or the Hub"
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"cannot read data set '{repo_id}' {where}: {reason}") from error
+
+
+def split_episodes(
+    episodes: list[int], tasks: list[list[str]], eval_split: float
+) -> tuple[list[int], list[int]]:
+    """LeRobot's `eval_split`: (train, held out).
+
+    The same as lerobot.datasets.factory.make_train_eval_datasets, which has it inline and builds three data
+    sets on the way; a test holds the two together. Of each task's episodes, in the order in which `episodes`
+    lists them, the last ceil(n * eval_split) are held out.
+
+    Args:
+        episodes: the episodes to split.
+        tasks: every episode's tasks, by episode index; the first one counts.
+        eval_split: the fraction to hold out, in [0, 1).
+    """
+    by_task: dict[str, list[int]] = {}
+    for episode in episodes:
+        task = tasks[episode][0] if tasks[episode] else ""
+        by_task.setdefault(task, []).append(episode)
+    train, held_out = [], []
+    for of_task in by_task.values():
+        n_train = len(of_task) - math.ceil(len(of_task) * eval_split)
+        train += of_task[:n_train]
+        held_out += of_task[n_train:]
+    return train, held_out
+
+
+def training_episodes(dataset_config: dict[str, Any], meta: LeRobotDatasetMetadata) -> list[int]:
+    """The episodes that a run with this `dataset` config trained on, sorted.
+
+    Args:
+        dataset_config: the `dataset` part of a train_config.json.
+        meta: the metadata of the data set that it names.
+    """
+    episodes = dataset_config.get("episodes")
+    # LeRobot only warns about episodes that the data set does not have, and trains on the others.
+    episodes = [
+        e
+        for e in (range(meta.total_episodes) if episodes is None else episodes)
+        if e in range(meta.total_episodes)
+    ]
+    eval_split = dataset_config.get("eval_split") or 0.0
+    if eval_split:
+        episodes, _ = split_episodes(episodes, meta.episodes["tasks"], eval_split)
+    return sorted(episodes)
+
+
+def episode_lengths(meta: LeRobotDatasetMetadata) -> list[int]:
+    """The number of frames of every episode, by episode index."""
+    return [int(length) for length in meta.episodes["length"]]
+
+
+def is_trained_data_set(
+    dataset_config: dict[str, Any], meta: LeRobotDatasetMetadata
+) -> tuple[bool, LeRobotDatasetMetadata | None]:
+    """Whether `meta` is the data set that was trained on, and the metadata of the one that was, if readable.
+
+    Data sets move: from the machine with the GPU to this one, from a folder to the Hub. So the path alone
+    decides nothing, and in doubt the answer is yes: taking a new data set for the old one hides a few
+    episodes, taking the old one for a new one passes training episodes off as held out.
+
+    - the same folder: yes, whatever it is called;
+    - the same repo_id, and both folders here: yes if the episodes have the same lengths (a copy, or a copy
+      that has grown since);
+    - the same repo_id, and the folder of the training is not here: yes;
+    - anything else: no.
+    """
+    repo_id, root = dataset_config.get("repo_id"), dataset_config.get("root")
+    if root is not None and Path(root).resolve() == Path(meta.root).resolve():
+        return True, meta
+    if repo_id == meta.repo_id and (root is None or not Path(root).exists()):
+        return True, meta
+    try:
+        trained = load_meta(repo_id, root, dataset_config.get("revision"))
+    except UserError:
+        return repo_id == meta.repo_id, None
+    if Path(trained.root).resolve() == Path(meta.root).resolve():
+        return True, trained
+    pairs = zip(episode_lengths(trained), episode_lengths(meta), strict=False)
+    return repo_id == meta.repo_id and all(before == now for before, now in pairs), trained
+
+
+@dataclass
+class Choice:
+    """The episodes to look at and what is known about them.
+
+    Attributes:
+        episodes: the episode indices, in the order in which to draw them.
+        rule: how they were chosen: requested | held-out | other-data-set | trained-on-all | unknown.
+        trained_on: the episodes of this data set that were trained on; None where that is not known.
+        train_lengths: the lengths of the episodes trained on (for the clock); None where not known.
+        warnings: what the user must know before reading a figure, one line each.
+    """
+
+    episodes: list[int]
+    rule: str
+    trained_on: list[int] | None
+    train_lengths: list[int] | None
+    warnings: list[str] = field(default_factory=list)
+
+
+def choose_episodes(
+    train_config: dict[str, Any] | None, meta: LeRobotDatasetMetadata, requested: list[int] | None = None
+) -> Choice:
+    """Decides which episodes to look at: those asked for, or else those held out from training.
+
+    Args:
+        train_config: the checkpoint's train_config.json, or None where it has none.
+        meta: the data set to look at.
+        requested: the episodes asked for, or None for the default.
+    """
+    total = meta.total_episodes
+    for episode in requested or []:
+        if episode not in range(total):
+            raise UserError(
+                f"episode {episode} does not exist: '{meta.repo_id}' has episodes 0 to {total - 1}."
+            )
+
+    dataset_config = (train_config or {}).get("dataset")
+    if not dataset_config:
+        trained_on, train_lengths, known = None, None, False
+    else:
+        known = True
+        same, trained_meta = is_trained_data_set(dataset_config, meta)
+        trained_on = training_episodes(dataset_config, meta) if same else []
+        train_lengths = None
+        if trained_meta is not None or same:
+            source = meta if same else trained_meta
+            lengths = episode_lengths(source)
+            train_lengths = [lengths[episode] for episode in training_episodes(dataset_config, source)]
+
+    warnings = []
+    started_from = ((train_config or {}).get("policy") or {}).get("pretrained_path")
+    if started_from and not train_config.get("resume"):
+        warnings.append(f"training started from {started_from}: what that one had seen is not counted here.")
+    last_three = list(range(max(0, total - 3), total))
+    held_out = [episode for episode in range(total) if episode not in set(trained_on or [])]
+    if requested is not None:
+        episodes, rule = list(dict.fromkeys(requested)), "requested"
+        if seen := sorted(set(episodes) & set(trained_on or [])):
+            plural = "episodes" if len(seen) > 1 else "episode"
+            warnings.append(f"trained on {plural} {format_episodes(seen)}: not a test of the reward.")
+        if not known:
+            warnings.append(
+                "no train_config.json beside the weights: whether these were trained on is unknown."
+            )
+    elif not known:
+        episodes, rule = last_three, "unknown"
+        warnings.append(
+            "no train_config.json beside the weights, so which episodes are held out is unknown: "
+            f"drawing the last {len(episodes)}."
+        )
+    elif not trained_on:
+        episodes, rule = list(range(total)), "other-data-set"
+    elif held_out:
+        episodes, rule = held_out, "held-out"
+    else:
+        episodes, rule = last_three, "trained-on-all"
+        warnings.append(
+            f"training used all {total} episodes, none is held out: drawing the last {len(episodes)}, "
+            "which is not a test of the reward."
+        )
+    if known and train_lengths is None:
+        warnings.append(f"data set '{dataset_config.get('repo_id')}' of the training is not here: no clock.")
+    return Choice(episodes, rule, trained_on, train_lengths, warnings)

@@ -1,0 +1,105 @@
+"""How good a predicted reward curve is, in numbers that can be compared between runs.
+
+    from reward_metrics import clock, episode_metrics, summarise
+
+    baseline = clock(len(reward), mean_train_length)
+    rows = [episode_metrics(reward, label, baseline) for each episode]
+    print(summarise(rows))
+
+Everything here is plain numpy and scipy: no LeRobot, no torch, no files.
+
+Always read a figure beside the clock's. On demonstrations of similar length the clock, which has never
+seen a picture, is nearly right; a reward that does not beat it has learned to count frames.
+
+A figure that is not defined (the rank correlation of a constant) is None, which JSON writes as null;
+it is never 0.0 and never NaN, and means leave it out.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+# The columns of an episode's row, in the order in which they are shown.
+METRICS = ("mae", "spearman", "final_reward", "clock_mae", "clock_spearman", "clock_final")
+
+
+def _curve(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:
+    """One episode's curve as float64 (T,), refusing what would make a figure silently wrong."""
+    curve = np.asarray(values, dtype=np.float64)
+    if curve.ndim != 1 or curve.size == 0:
+        raise ValueError(f"{name} must be a curve of shape (T,) with T >= 1, got shape {curve.shape}.")
+    if not np.isfinite(curve).all():
+        raise ValueError(f"{name} holds {np.count_nonzero(~np.isfinite(curve))} values that are not finite.")
+    return curve
+
+
+def mae(prediction: np.ndarray, label: np.ndarray) -> float:
+    """Mean absolute error of prediction (T,) against label (T,)."""
+    prediction, label = _curve(prediction, "prediction"), _curve(label, "label")
+    if prediction.shape != label.shape:
+        raise ValueError(f"prediction has shape {prediction.shape}, label has shape {label.shape}.")
+    return float(np.abs(prediction - label).mean())
+
+
+def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
+    """Spearman's rank correlation of x (T,) and y (T,), ties sharing their mean rank.
+
+    None where it is not defined: fewer than two points, or a curve that never changes.
+    """
+    x, y = _curve(x, "x"), _curve(y, "y")
+    if x.shape != y.shape:
+        raise ValueError(f"x has shape {x.shape}, y has shape {y.shape}.")
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return None
+    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+
+
+def spearman_with_time(curve: np.ndarray) -> float | None:
+    """Spearman's correlation of curve (T,) with its frame index: 1.0 means that it never goes back."""
+    return spearman(np.arange(len(curve)), curve)
+
+
+def clock(length: int, mean_train_length: float) -> np.ndarray:
+    """The baseline (length,): frame_index / (mean_train_length - 1), at most 1.
+
+    What a policy would say that only counts frames and knows how long a demonstration takes on average.
+    """
+    frame_index = np.arange(length, dtype=np.float64)
+    # Training episodes of one frame: the task is over before the second frame.
+    last = max(mean_train_length - 1, np.finfo(np.float64).tiny)
+    with np.errstate(over="ignore"):
+        return np.minimum(frame_index / last, 1.0)
+
+
+def episode_metrics(
+    reward: np.ndarray, label: np.ndarray, clock: np.ndarray | None = None
+) -> dict[str, float | None]:
+    """The figures of one episode, one for each name in METRICS.
+
+    Args:
+        reward: (T,) the predicted reward of every frame.
+        label: (T,) the reward it was to predict.
+        clock: (T,) the baseline, or None where the training lengths are not known.
+    """
+    reward = _curve(reward, "reward")
+    return {
+        "mae": mae(reward, label),
+        "spearman": spearman_with_time(reward),
+        "final_reward": float(reward[-1]),
+        "clock_mae": None if clock is None else mae(clock, label),
+        "clock_spearman": None if clock is None else spearman_with_time(clock),
+        "clock_final": None if clock is None else float(clock[-1]),
+    }
+
+
+def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
+    """The mean of each metric over episodes: every episode weighs the same, whatever its length.
+
+    An episode in which a figure is not defined is left out of that figure's mean only.
+    """
+    means: dict[str, float | None] = {}
+    for name in METRICS:
+        defined = [row[name] for row in rows if row[name] is not None]
+        means[name] = float(np.mean(defined)) if defined else None
+    return means
