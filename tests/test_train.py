@@ -1,0 +1,83 @@
+"""scripts/train.py: the lerobot-train command that it puts together, and its one-line errors."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import train
+
+SCRIPT = Path(train.__file__)
+
+
+def flags_of(monkeypatch, *argv: str) -> dict[str, str]:
+    monkeypatch.setattr(sys, "argv", ["train.py", *argv])
+    return train.make_flags(train.parse_args())
+
+
+def command_of(monkeypatch, *argv: str) -> list[str]:
+    """The arguments that lerobot-train would get."""
+    commands = []
+
+    def run(command, **_):
+        commands.append([str(part) for part in command])
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(sys, "argv", ["train.py", *argv])
+    train.main()
+    return commands[-1]
+
+
+def test_a_data_set_trains_at_full_size(monkeypatch):
+    flags = flags_of(monkeypatch, "--dataset", "me/cups", "--episodes", "0-2,5", "--steps", "7")
+    assert flags["policy.type"] == "rewact"
+    assert flags["policy.push_to_hub"] == "false"
+    assert flags["dataset.repo_id"] == "me/cups"
+    assert flags["dataset.episodes"] == "[0, 1, 2, 5]"
+    assert flags["steps"] == "7"
+    assert "wandb.enable" not in flags
+    assert not set(flags) & {"policy.dim_model", "policy.chunk_size", "policy.pretrained_backbone_weights"}
+    assert flags["output_dir"].startswith("outputs/train/cups-")
+
+
+@pytest.mark.parametrize("mode", ["online", "offline"])
+def test_wandb(monkeypatch, mode):
+    flags = flags_of(monkeypatch, "--dataset", "me/cups", "--wandb", mode)
+    assert (flags["wandb.enable"], flags["wandb.mode"]) == ("true", mode)
+
+
+def test_args_win(monkeypatch):
+    command = command_of(
+        monkeypatch, "--dataset", "me/cups", "--args=--policy.push_to_hub=true --policy.repo_id=me/cups-act"
+    )
+    assert command[0].endswith("lerobot-train")
+    assert [arg for arg in command if "push_to_hub" in arg] == ["--policy.push_to_hub=true"]
+    assert command[-1] == "--policy.repo_id=me/cups-act"
+
+
+def test_a_checkpoint_brings_its_policy(monkeypatch):
+    command = command_of(monkeypatch, "--dataset", "me/cups", "--args=--policy.path=me/act")
+    assert not any(arg.startswith("--policy.type") for arg in command)
+
+
+def test_next_command_is_printed(monkeypatch, capsys):
+    command_of(monkeypatch, "--dataset", "me/cups", "--output", "runs/a b")
+    out = capsys.readouterr().out
+    assert "Checkpoint: runs/a b/checkpoints/last/pretrained_model" in out
+    assert "make visualise POLICY='runs/a b/checkpoints/last/pretrained_model'" in out
+
+
+@pytest.mark.parametrize(
+    "argv, message",
+    [
+        (["--dataset", "me/cups", "--episodes", "0..3"], "'0..3'"),
+        (["--dataset", "me/cups", "--root", "no/such/folder"], "ROOT=no/such/folder"),
+        (["--dataset", "me/cups", "--steps", "0"], "STEPS=0"),
+        (["--root", "data/cups"], "DATASET="),
+    ],
+)
+def test_errors_are_one_line(argv, message):
+    result = subprocess.run([sys.executable, SCRIPT, *argv], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1 and message in result.stderr
