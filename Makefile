@@ -1,0 +1,90 @@
+# Every task by name. `make` alone lists them. The logic is in the scripts, which also run without make.
+# Values come from the command line or the environment: make train DATASET=me/cups STEPS=20000
+
+PYTHON := .venv/bin/python
+PATCHES := ./apply_patches.sh
+
+# a variable as a flag, quoted for the shell; nothing when it is empty: $(call flag,steps,$(STEPS))
+quote = '$(subst ','\'',$(1))'
+flag = $(if $(strip $(2)),--$(1)=$(call quote,$(2)))
+# a checkout other than lerobot/ and a series other than the one that fits
+where = $(call flag,target,$(TARGET)) $(call flag,series,$(SERIES))
+
+# a sourced ROS puts another Python's packages there
+unexport PYTHONPATH PYTHONHOME
+# where it is set, each command would compile LeRobot anew
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup apply unapply status export check-patches bump pr \
+	demo-dataset train visualise test test-upstream lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+## The patched LeRobot
+setup: ## fill lerobot/ and make .venv (LEROBOT_URL=<git URL or path>)
+	@scripts/setup.sh
+
+apply: $(if $(TARGET),,setup) ## put the patches on lerobot/ as commits on branch rewact (TARGET=<your clone> SERIES= FORCE=1)
+	@$(PATCHES) $(where) apply
+
+unapply: ## take them off again: lerobot/ is exactly as it was (TARGET= FORCE=1)
+	@$(PATCHES) $(where) unapply
+
+status: ## what is applied where, and what to do next (TARGET=)
+	@$(PATCHES) $(where) status
+
+export: ## make the commits on branch rewact the patch series again (TARGET= SERIES=)
+	@$(PATCHES) $(where) export
+
+check-patches: $(if $(TARGET),,setup) ## lint the series, apply it to a pristine copy, export it, compare
+	@$(PATCHES) $(where) check
+
+bump: ## a new series for another LeRobot release or commit (VERSION=v0.6.2)
+	@$(PATCHES) $(where) bump $(call quote,$(VERSION))
+
+pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/name or URL> BRANCH=rewact BASE=main)
+	@$(PATCHES) $(where) pr $(call flag,fork,$(FORK)) $(call flag,branch,$(BRANCH)) $(call flag,base,$(BASE))
+
+## Train and look
+demo-dataset: setup ## make the demo data set from Meta-World's scripted experts
+	@$(PYTHON) scripts/demo_dataset.py $(ARGS)
+
+train: apply ## train RewACT, on the demo data set or on DATASET= (ROOT= EPISODES= STEPS= OUTPUT= WANDB= ARGS=)
+	@$(PYTHON) scripts/train.py $(call flag,dataset,$(DATASET)) $(call flag,root,$(ROOT)) \
+		$(call flag,episodes,$(EPISODES)) $(call flag,steps,$(STEPS)) $(call flag,output,$(OUTPUT)) \
+		$(call flag,wandb,$(WANDB)) $(call flag,args,$(ARGS))
+
+visualise: apply ## draw the reward of the last training run, or of POLICY= (DATASET= ROOT= EPISODES= OUTPUT= ARGS=)
+	@$(PYTHON) scripts/visualise.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
+		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(call flag,output-dir,$(OUTPUT)) \
+		$(ARGS) $(VISUALISE_ARGS)
+
+## Check
+# The series' own tests are the files it adds under lerobot/tests. They use nothing of LeRobot's conftest,
+# which PyPI's sdist lacks. Both runs happen, whatever the first one says; the last line is pytest's.
+test: apply ## all tests: those that the series adds to LeRobot, and our own (PYTEST_ARGS=)
+	@export HF_HUB_OFFLINE=1; failed=0; \
+	added=$$($(PATCHES) series-tests) || exit 1; \
+	if [ -n "$$added" ]; then \
+		(cd lerobot && ../$(PYTHON) -m pytest -p no:cacheprovider --noconftest $$added $(PYTEST_ARGS)) || failed=1; \
+	fi; \
+	$(PYTHON) -m pytest tests $(PYTEST_ARGS) || failed=1; \
+	if [ $$failed = 1 ]; then echo "make test: tests failed, see above" >&2; fi; \
+	exit $$failed
+
+test-upstream: setup ## LeRobot's own tests on the pristine and the patched tree, and the difference (ALL=1 for every test)
+	@$(PYTHON) scripts/test_upstream.py $(if $(ALL),--all) $(ARGS)
+
+lint: setup ## ruff, shellcheck, and the lint of the patches
+	@$(PYTHON) -m ruff check --config lerobot/pyproject.toml scripts tests
+	@$(PYTHON) -m ruff format --check --config lerobot/pyproject.toml scripts tests
+	@.venv/bin/shellcheck -x *.sh scripts/*.sh $(wildcard scripts/patch_tool/*.sh) $(wildcard .ci/run)
+	@files=$$($(PATCHES) series-files) || exit 1; cd lerobot && \
+		if [ -n "$$files" ]; then ../.venv/bin/ruff check $$files && ../.venv/bin/ruff format --check $$files; fi
+	@$(PATCHES) check
+
+clean: ## remove caches; .venv, lerobot/, data sets and outputs stay
+	@rm -rf .pytest_cache .ruff_cache lerobot/.pytest_cache lerobot/.ruff_cache
+	@find scripts tests lerobot/src lerobot/tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

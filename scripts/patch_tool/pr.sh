@@ -1,0 +1,128 @@
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+# pr: the commits on the branch to a fork, and from there a pull request. Sourced by apply_patches.sh.
+
+cmd_pr() {
+  local base tip url there pushed owner branch onto below
+  [ -n "$FORK" ] || die "pr to which fork? Name yours:" "make pr FORK=<owner/name or git URL>   or   $(next 'pr --fork <owner/name or git URL>')"
+  branch=${FORK_BRANCH:-$BRANCH}
+  onto=${BASE_WISH:-main}
+  tgit check-ref-format --branch "$branch" >/dev/null 2>&1 || die "$branch is no name for a branch."
+  case $branch in
+    main | master | "$onto") die "the commits do not go onto $branch of your fork, which is the place for upstream's. Name another:" "$(next "pr --fork $FORK --branch rewact")" ;;
+  esac
+  url=$(fork_url "$FORK")
+  refuse_upstream "$url"
+
+  refuse_in_progress
+  tip=$(branch_tip)
+  [ -n "$tip" ] || die "there is no branch $BRANCH in $TARGET to push." "$(next apply)"
+  base=$(known_base) || die "it is not known where the series on $BRANCH starts." "$(next 'export --base COMMIT')"
+  [ "$tip" != "$base" ] || die "there is no commit on $BRANCH to push." "$(next apply)"
+  if ! on_branch || [ -z "$(changed_files)" ]; then :; else
+    die "there are changes that no commit holds, so the pull request would lack them:" "$(changed_files | indent)" \
+      "Commit them, or  $(in_target stash push)"
+  fi
+  if [ -n "$(tgit config rewact.source || true)" ]; then
+    die "$TARGET comes from $(tgit config rewact.source), so its commits have no history in common with a fork. Use a clone of yours:" \
+      "git clone $(quoted "$url") my-lerobot" "$0 --target my-lerobot apply" "$0 --target my-lerobot pr --fork $(quoted "$FORK")"
+  fi
+
+  # what is there, and whether it is ours
+  if ! there=$(GIT_TERMINAL_PROMPT=0 tgit ls-remote "$url" "refs/heads/$branch" 2>"$TMP/error"); then
+    die "the fork $url does not answer:" "$(cat "$TMP/error")" "Does it exist, and may you read it?  On GitHub:  https://github.com/$UPSTREAM_REPO/fork"
+  fi
+  there=${there%%[!0-9a-f]*}
+  pushed=refs/rewact/pushed/$(printf '%s' "$url" | git hash-object --stdin | cut -c 1-12)/$branch
+  if [ "$there" = "$tip" ]; then
+    say "Branch $branch of $url has these commits already."
+  elif [ -z "$there" ] || tgit merge-base --is-ancestor "$there" "$tip" 2>/dev/null ||
+    [ "$there" = "$(tgit rev-parse -q --verify "$pushed" || true)" ]; then
+    # The lease makes the server refuse when somebody pushed in the meantime.
+    GIT_LFS_SKIP_PUSH=1 tgit push --quiet --force-with-lease="refs/heads/$branch:$there" "$url" "$tip:refs/heads/$branch" 2>"$TMP/error" ||
+      die "the push to $url was refused:" "$(cat "$TMP/error")"
+    say "Pushed $(tgit rev-list --count "$base..$tip") commits to branch $branch of $url."
+  else
+    die "branch $branch of $url holds commits that were not pushed from here, and they stay." \
+      "To look at them:  $(in_target fetch "$(quoted "$url")" "$branch")" \
+      "To use another branch:  $(next "pr --fork $FORK --branch $branch-2")"
+  fi
+  tgit update-ref "$pushed" "$tip"
+
+  pull_request_text "$base" "$tip"
+  choose_series "$base" || true
+  below=$(tgit rev-list --count "$base" --not --remotes --tags)
+  if [ "$below" != 0 ]; then
+    say "Mind: below the series lie $below commits of your own, which the pull request would hold as well. For one without"
+    say "them, check out the release and apply there:  $(in_target checkout --detach "${UPSTREAM_TAG:-<release>}")"
+  fi
+  owner=$(printf '%s' "$url" | sed -n 's#.*github\.com[:/]\([^/]*\)/[^/]*$#\1#p')
+  if [ -z "$owner" ]; then
+    say "The fork is not on GitHub: open the pull request there, from $branch onto $onto."
+  elif command -v gh >/dev/null && gh auth status >/dev/null 2>&1; then
+    if gh pr create --repo "$UPSTREAM_REPO" --base "$onto" --head "$owner:$branch" --title "$(cat "$TMP/title")" --body-file "$TMP/body"; then
+      return 0
+    fi
+    say "gh did not open it: see above. By hand:"
+    say "  https://github.com/$UPSTREAM_REPO/compare/$onto...$owner:$branch?expand=1"
+  else
+    say "Open the pull request here:"
+    say "  https://github.com/$UPSTREAM_REPO/compare/$onto...$owner:$branch?expand=1"
+  fi
+  say ""
+  say "Title: $(cat "$TMP/title")"
+  say ""
+  cat "$TMP/body"
+}
+
+fork_url() {
+  case $1 in
+    *:* | /* | ./* | ../*) printf '%s' "$1" ;;
+    */*/*) die "$1 is neither owner/name nor a git URL." "$(next 'pr --fork <owner/name or git URL>')" ;;
+    */*) if [ -d "$1" ]; then printf '%s/%s' "$PWD" "$1"; else printf 'https://github.com/%s.git' "${1%.git}"; fi ;;
+    *) die "$1 is neither owner/name nor a git URL." "$(next 'pr --fork <owner/name or git URL>')" ;;
+  esac
+}
+
+# Nothing is ever pushed to LeRobot itself, however its address is written or rewritten by git's settings.
+refuse_upstream() {
+  local url plain
+  for url in "$1" "$(tgit ls-remote --get-url "$1")" "$(push_url "$1")"; do
+    plain=$(printf '%s' "$url" | tr '[:upper:]' '[:lower:]' | sed -e 's#[?\#].*##' -e 's#//*#/#g' -e 's#/*$##' -e 's#\.git$##' -e 's#/*$##')
+    case $plain in
+      */"$UPSTREAM_REPO" | *:"$UPSTREAM_REPO" | "$UPSTREAM_REPO")
+        die "$url is LeRobot itself, and nothing is pushed there. Name your own fork:" "$(next 'pr --fork <owner/name>')"
+        ;;
+    esac
+  done
+}
+
+# Where a push to an address really goes: git's setting url.<address>.pushInsteadOf, the longest that fits.
+push_url() {
+  tgit config --get-regexp '^url\..*\.pushinsteadof$' | awk -v url="$1" '
+    { key = $1; sub(/^url\./, "", key); sub(/\.pushinsteadof$/, "", key)
+      if (index(url, $2) == 1 && length($2) > best) { best = length($2); result = key substr(url, best + 1) } }
+    END { print (result == "" ? url : result) }'
+}
+
+# Title and body from what the patches say of themselves, into $TMP/title and $TMP/body.
+pull_request_text() {
+  local commit
+  tgit log --reverse --format='%s' "$1..$2" >"$TMP/subjects"
+  if [ -n "$TITLE" ]; then
+    say "$TITLE" >"$TMP/title"
+  else
+    sed -n 1p "$TMP/subjects" >"$TMP/title"
+  fi
+  {
+    say "One commit, one idea, in an order in which each step runs:"
+    say ""
+    sed 's/^/- /' "$TMP/subjects"
+    tgit rev-list --reverse "$1..$2" | while IFS= read -r commit; do
+      say ""
+      tgit log -1 --format='### %s' "$commit"
+      say ""
+      # the trailers are for the patch series, not for upstream
+      tgit log -1 --format='%b' "$commit" | sed '/^Upstream: /d; /^Drop-when: /d' | awk 'NF { for (; blank > 0; blank--) print ""; print; next } { blank++ }'
+    done
+  } >"$TMP/body"
+}

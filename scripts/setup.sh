@@ -1,0 +1,392 @@
+#!/usr/bin/env bash
+# Fills lerobot/ with the pinned LeRobot and makes .venv with all that RewACT needs.
+#
+#   make setup                           from the submodule's URL; from PyPI where no git host answers
+#   make setup LEROBOT_URL=~/my-lerobot  from any git URL or local path that holds the pinned commit
+#   scripts/setup.sh --source-only       fill lerobot/ and stop
+#
+# Safe to run at any time: what is there is kept, what an interrupted run left half made is finished,
+# and a run with nothing to do changes nothing. A lerobot/ that is filled is never reset.
+set -euo pipefail
+
+LEROBOT_URL=${LEROBOT_URL:-}
+# a relative path is the caller's, so it is made absolute before the change of directory
+if [ -n "$LEROBOT_URL" ] && [ -d "$LEROBOT_URL" ]; then
+  LEROBOT_URL=$(cd "$LEROBOT_URL" && pwd)
+fi
+unset CDPATH
+cd "$(dirname "$0")/.."
+root=$(pwd)
+
+# Called from a git hook, these would send every git command here to the hook's repository.
+# shellcheck disable=SC2046
+unset $(git rev-parse --local-env-vars)
+export GIT_LFS_SKIP_SMUDGE=1 # the large files are test artifacts, of no use here
+unset PYTHONPATH PYTHONHOME  # a sourced ROS puts another Python's packages there
+
+EXTRAS=training,test,metaworld,diffusion
+PYTHON_VERSION=3.12
+UV_MINIMUM=0.5.0 # the first with all the flags used here
+PROBE_SECONDS=${PROBE_SECONDS:-15}
+python=.venv/bin/python
+
+say() { printf 'setup: %s\n' "$*"; }
+die() {
+  printf 'setup: %s\n' "$1" >&2
+  shift
+  [ $# -eq 0 ] || printf '       %s\n' "$@" >&2
+  exit 1
+}
+
+# ---------------------------------------------------------------- one run at a time, and tidy afterwards
+
+tmp=
+probe=
+cleanup() {
+  [ -z "$probe" ] || kill -TERM -- "-$probe" 2>/dev/null || true
+  [ -z "$tmp" ] || rm -rf "$tmp"
+  rm -f .setup.lock
+}
+lock() {
+  if ! (set -C && echo $$ >.setup.lock) 2>/dev/null; then
+    other=$(cat .setup.lock 2>/dev/null || true)
+    if [ -n "$other" ] && kill -0 "$other" 2>/dev/null; then
+      die "another set-up is at work here (process $other): wait for it to end."
+    fi
+    echo $$ >.setup.lock # left by a run that was killed
+  fi
+  trap cleanup EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM HUP
+  rm -rf .setup-tmp.* # everything is made in here and moved into place when it is whole
+  tmp=$(mktemp -d "$root/.setup-tmp.XXXXXX")
+}
+
+# ---------------------------------------------------------------- the pin
+
+# The outer repository, unless RewACT was unpacked from an archive (perhaps inside another repository).
+outer_is_git() { [ "$(git rev-parse --show-prefix 2>/dev/null || echo none)" = "" ]; }
+gitlink() { if outer_is_git; then git ls-files -s -- lerobot | awk '$1 == 160000 { print $2 }'; fi; }
+
+# The series that is set up: SERIES, or the one whose commit is the gitlink, or the only one.
+read_pin() {
+  local link dir found=
+  link=$(gitlink)
+  for dir in patches/*/; do
+    [ -f "$dir/UPSTREAM" ] || continue
+    if [ -n "${SERIES:-}" ]; then
+      [ "$dir" = "patches/$SERIES/" ] || continue
+    elif [ -n "$link" ] && ! grep -q "^UPSTREAM_COMMIT=$link" "$dir/UPSTREAM"; then
+      continue
+    fi
+    found=$dir/UPSTREAM
+  done
+  [ -n "$found" ] || die "no patches/*/UPSTREAM names ${SERIES:-the commit $link that the submodule lerobot is pinned to}." \
+    "If lerobot was staged by accident:  git restore --staged lerobot"
+  # shellcheck source=/dev/null
+  . "$found"
+}
+
+# ---------------------------------------------------------------- lerobot/
+
+# Is lerobot/ a repository of its own (and not merely a folder of the outer one) with a commit?
+is_filled() {
+  [ -e lerobot/.git ] &&
+    [ "$(git -C lerobot rev-parse --show-prefix 2>/dev/null || echo none)" = "" ] &&
+    git -C lerobot rev-parse -q --verify 'HEAD^{commit}' >/dev/null
+}
+
+source_of_lerobot() {
+  git -C lerobot config rewact.source || git -C lerobot config remote.origin.url || echo "a repository without a remote"
+}
+
+report_lerobot() {
+  local head branch changed where
+  head=$(git -C lerobot rev-parse HEAD)
+  branch=$(git -C lerobot symbolic-ref -q --short HEAD || true)
+  changed=$(git -C lerobot status --porcelain | wc -l | tr -d ' ')
+  where="${branch:+branch $branch, }commit $(git -C lerobot rev-parse --short HEAD)"
+  if [ "$head" = "$UPSTREAM_COMMIT" ] || [ "$(git -C lerobot rev-parse -q --verify "refs/tags/pypi-$UPSTREAM_TAG" || true)" = "$head" ]; then
+    where="$where ($UPSTREAM_TAG)"
+  fi
+  [ "$changed" = 0 ] || where="$where, $changed changed files"
+  say "lerobot/ is kept as it is: $where; from $(source_of_lerobot)."
+  [ -f lerobot/pyproject.toml ] || die "lerobot/ has its git directory, but no files. Get them with:" \
+    "git -C lerobot checkout -f ${UPSTREAM_COMMIT} && make setup"
+}
+
+# LEROBOT_URL for a lerobot/ that is there already: say so, keep it, name the way.
+check_wish() {
+  local from
+  [ -n "$LEROBOT_URL" ] || return 0
+  from=$(source_of_lerobot)
+  [ "$from" != "$LEROBOT_URL" ] || return 0
+  say "LEROBOT_URL=$LEROBOT_URL is not used: lerobot/ is already filled, from $from. To switch:"
+  if git -C lerobot cat-file -e "$UPSTREAM_COMMIT^{commit}" 2>/dev/null; then
+    say "  git -C lerobot remote set-url origin '$LEROBOT_URL' && git -C lerobot fetch origin"
+  else
+    say "  make unapply && mv lerobot lerobot-old && mkdir lerobot && make setup LEROBOT_URL='$LEROBOT_URL'"
+  fi
+}
+
+# Does a git host answer? Neither git nor macOS has a time limit that covers a name server that is silent.
+reachable() {
+  local ticks=0
+  set -m # a process group of its own, so that git's helpers end with it
+  GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}" \
+    git ls-remote "$1" HEAD </dev/null >/dev/null 2>&1 &
+  probe=$!
+  set +m
+  while kill -0 "$probe" 2>/dev/null; do
+    if [ $ticks -ge $((PROBE_SECONDS * 5)) ]; then
+      kill -TERM -- "-$probe" 2>/dev/null || true
+      probe=
+      return 1
+    fi
+    sleep 0.2
+    ticks=$((ticks + 1))
+  done
+  ticks=0
+  wait "$probe" || ticks=1
+  probe=
+  return $ticks
+}
+
+# Clones beside, checks the pin out, then moves it into place and makes it a submodule like any other:
+# the layout of `git submodule update --init`, but never half made.
+fill_from_git() {
+  local url=$1 new=$tmp/lerobot
+  git -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=60 clone --no-checkout --origin origin -- "$url" "$new" || return 1
+  if ! git -C "$new" cat-file -e "$UPSTREAM_COMMIT^{commit}" 2>/dev/null &&
+    ! git -C "$new" fetch --quiet origin "$UPSTREAM_COMMIT" 2>/dev/null; then
+    say "$url does not hold LeRobot $UPSTREAM_TAG ($UPSTREAM_COMMIT)." >&2
+    say "In a fork that is behind: git fetch https://github.com/huggingface/lerobot.git tag $UPSTREAM_TAG" >&2
+    return 1
+  fi
+  git -C "$new" -c core.hooksPath=/dev/null checkout --quiet --detach "$UPSTREAM_COMMIT" || return 1
+  move_into_place
+}
+
+move_into_place() {
+  if [ -d lerobot ]; then rmdir lerobot; fi
+  mv "$tmp/lerobot" lerobot
+}
+
+# Gives lerobot/ the layout of a submodule; does nothing where it has it. Not for the sdist, which has
+# another history than the submodule.
+register_submodule() {
+  [ -n "$(gitlink)" ] && [ -d lerobot/.git ] && [ -z "$(git -C lerobot config rewact.source || true)" ] || return 0
+  git config submodule.lerobot.url "$(git -C lerobot config remote.origin.url)"
+  git submodule --quiet init lerobot
+  git submodule --quiet absorbgitdirs lerobot 2>"$tmp/log" || die "$(cat "$tmp/log")"
+}
+
+# PyPI's source distribution as a repository with one commit, the same on every machine: the commit is
+# written straight from the archive, past all file systems, umasks and git settings.
+fill_from_sdist() {
+  local version=${UPSTREAM_TAG#v} new=$tmp/lerobot
+  [ -n "${UPSTREAM_SDIST_SHA256:-}" ] ||
+    die "this series is for a commit without a release on PyPI: set LEROBOT_URL to a git repository that holds $UPSTREAM_COMMIT."
+  if ! { python_works && $python -m pip --version >/dev/null 2>&1; }; then
+    make_venv
+    "$UV" pip install --quiet --python $python 'pip>=24.0'
+  fi
+  # with the hash in a requirements file, pip checks the archive before it opens it
+  printf 'lerobot==%s --hash=sha256:%s\n' "$version" "$UPSTREAM_SDIST_SHA256" >"$tmp/requirements.txt"
+  $python -m pip download --quiet --disable-pip-version-check --no-deps --no-binary lerobot --require-hashes \
+    --dest "$tmp/sdist" --requirement "$tmp/requirements.txt" ||
+    die "LeRobot $version came neither from a git host nor from the package index." \
+      "Give a source:  make setup LEROBOT_URL=<git URL or path of a LeRobot clone>"
+  git init --quiet --template= --object-format=sha1 "$new"
+  git -C "$new" symbolic-ref HEAD refs/heads/main
+  git -C "$new" config core.autocrlf false
+  git -C "$new" config rewact.source "PyPI's source distribution of $UPSTREAM_TAG"
+  mkdir -p "$new/.git/info"
+  # the sdist has no .gitignore: what the installation and the tests leave must not make the tree dirty
+  printf '%s\n' '*.egg-info/' '__pycache__/' '*.py[cod]' 'build/' '.pytest_cache/' '.ruff_cache/' '.mypy_cache/' \
+    '.coverage' 'outputs/' 'wandb/' '.venv/' '.idea/' '.vscode/' '.DS_Store' '*.swp' '*~' >"$new/.git/info/exclude"
+  SDIST="$tmp/sdist/lerobot-$version.tar.gz" TAG=$UPSTREAM_TAG SHA256=$UPSTREAM_SDIST_SHA256 $python - <<'PYTHON' |
+import os
+import sys
+import tarfile
+
+# what setuptools adds to the archive and the tag does not have
+ADDED = ("PKG-INFO", "setup.cfg")
+
+out = sys.stdout.buffer
+message = f"LeRobot {os.environ['TAG']}\n\nPyPI's source distribution, sha256 {os.environ['SHA256']}\n".encode()
+who = b"LeRobot source distribution <rewact@localhost> 1735689600 +0000\n"
+out.write(b"commit refs/heads/main\nauthor " + who + b"committer " + who)
+out.write(b"data %d\n%s" % (len(message), message))
+with tarfile.open(os.environ["SDIST"]) as archive:
+    for member in sorted(archive, key=lambda m: m.name):
+        path = member.name.partition("/")[2]
+        if not member.isfile() or path in ADDED or ".egg-info/" in path:
+            continue
+        data = archive.extractfile(member).read()
+        mode = b"100755" if member.mode & 0o100 else b"100644"
+        out.write(b"M %s inline %s\ndata %d\n%s\n" % (mode, path.encode(), len(data), data))
+PYTHON
+    git -C "$new" fast-import --quiet --date-format=raw
+  git -C "$new" tag --no-sign "pypi-$UPSTREAM_TAG" main
+  git -C "$new" -c core.hooksPath=/dev/null checkout --quiet -f main
+  move_into_place
+}
+
+fill_lerobot() {
+  local url
+  if is_filled; then
+    register_submodule
+    report_lerobot
+    check_wish
+    return
+  fi
+  if [ -e lerobot/.git ]; then
+    die "lerobot/.git is there, but git cannot read it. Move it away and run again:" "mv lerobot lerobot-broken && make setup"
+  elif [ -d lerobot ] && [ -n "$(ls -A lerobot)" ]; then
+    die "lerobot/ holds files, but is no git repository. Move it away and run again:" "mv lerobot lerobot-old && make setup"
+  fi
+
+  if [ -n "$(gitlink)" ] && [ -d "$(git rev-parse --git-path modules/lerobot)" ] &&
+    git -c core.hooksPath=/dev/null submodule --quiet update --init lerobot; then
+    say "lerobot/ was filled from the submodule's own git directory, which was there already."
+    check_wish
+    return
+  fi
+  if [ -n "$LEROBOT_URL" ]; then
+    say "filling lerobot/ from LEROBOT_URL, $LEROBOT_URL"
+    fill_from_git "$LEROBOT_URL" || die "lerobot/ could not be filled from LEROBOT_URL=$LEROBOT_URL." \
+      "Without LEROBOT_URL, make setup takes the submodule's URL, or PyPI's source distribution."
+    register_submodule
+    say "lerobot/ was filled from LEROBOT_URL, $LEROBOT_URL ($UPSTREAM_TAG)."
+    return
+  fi
+  url=$(git config -f .gitmodules submodule.lerobot.url)
+  say "asking $url (at most $PROBE_SECONDS seconds) …"
+  if reachable "$url" && fill_from_git "$url"; then
+    register_submodule
+    say "lerobot/ was filled from the submodule's URL, $url ($UPSTREAM_TAG)."
+    return
+  fi
+  say "no answer: taking PyPI's source distribution of LeRobot $UPSTREAM_TAG."
+  fill_from_sdist
+  say "lerobot/ was filled from PyPI's source distribution of $UPSTREAM_TAG (sha256 checked; no tests, no history)."
+}
+
+# ---------------------------------------------------------------- .venv
+
+at_least() { # VERSION MINIMUM
+  [ "$(printf '%s\n%s\n' "$2" "$1" | sort -t. -k1,1n -k2,2n -k3,3n | head -n 1)" = "$2" ]
+}
+
+# uv from PATH, or one of our own in .uv
+find_uv() {
+  local candidate
+  for candidate in "$(command -v uv || true)" "$root/.uv/bin/uv"; do
+    if [ -n "$candidate" ] && [ -x "$candidate" ] &&
+      at_least "$("$candidate" --version 2>/dev/null | awk '{ print $2 }')" "$UV_MINIMUM"; then
+      UV=$candidate
+      return
+    fi
+  done
+  say "uv is not on PATH: installing it into .uv"
+  for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+    command -v $candidate >/dev/null || continue
+    # away from here, since pyenv's python3 refuses to start where .python-version names one it lacks
+    if (cd / && $candidate -m venv --clear "$root/.uv") 2>/dev/null >&2 &&
+      .uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=$UV_MINIMUM"; then
+      UV=$root/.uv/bin/uv
+      return
+    fi
+  done
+  die "uv could not be installed: no python3 here makes a virtual environment (on Debian: apt-get install python3-venv)." \
+    "Or install uv yourself: https://docs.astral.sh/uv/getting-started/installation/"
+}
+
+python_works() { [ "$($python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" = "$PYTHON_VERSION" ]; }
+
+make_venv() {
+  find_uv
+  # the first installation was cut off: what is in there cannot be trusted, and is nobody's work
+  if [ -e .venv/.rewact-installing ] && [ ! -e .venv/.rewact-stamp ]; then rm -rf .venv; fi
+  if python_works; then return; fi
+  if [ -e .venv ]; then
+    [ -f .venv/pyvenv.cfg ] || die ".venv is there, but is no virtual environment. Move it away and run again."
+    if $python -c '' 2>/dev/null; then
+      die ".venv has another Python than $PYTHON_VERSION. Move it away and run again:" "mv .venv venv-old && make setup"
+    fi
+    say ".venv has lost its Python: making it anew."
+    rm -rf .venv
+  fi
+  "$UV" venv --quiet --python "$PYTHON_VERSION" .venv ||
+    die "no Python $PYTHON_VERSION was found, and uv could not fetch one. Install it and run again:" \
+      "apt-get install python3.12 python3.12-venv | brew install python@3.12 | pyenv install 3.12"
+}
+
+# The hash of all that decides what the environment holds. Of lerobot's pyproject.toml only the part
+# before the settings of its tools.
+stamp() {
+  {
+    cat patches/*/UPSTREAM scripts/requirements.txt scripts/setup.sh
+    sed '/^\[tool\./,$d' lerobot/pyproject.toml
+    pwd # an editable installation names its place
+  } | git hash-object --stdin
+}
+
+# Exactly one package may own cv2: LeRobot's opencv-python-headless.
+one_opencv() {
+  local dist others=
+  for dist in .venv/lib/python*/site-packages/opencv_*.dist-info; do
+    [ -d "$dist" ] || continue
+    dist=${dist##*/}
+    dist=${dist%%-*}
+    [ "$dist" = opencv_python_headless ] || others="$others ${dist//_/-}"
+  done
+  [ -n "$others" ] || return 0
+  find_uv
+  # shellcheck disable=SC2086
+  "$UV" pip uninstall --quiet --python $python $others
+  # both had the same files, so those of the headless one are gone as well
+  "$UV" pip install --quiet --python $python --reinstall-package opencv-python-headless --no-deps opencv-python-headless
+  say "two packages owned cv2: removed$others, opencv-python-headless stays."
+}
+
+has_ffmpeg_libraries() {
+  command -v ffmpeg >/dev/null || { command -v ldconfig >/dev/null && ldconfig -p | grep -q 'libavcodec\.'; }
+}
+
+install_packages() {
+  local again=
+  [ ! -e .venv/.rewact-installing ] || again=--reinstall # cut off half way: no file in there is sure
+  : >.venv/.rewact-installing
+  say "installing LeRobot [$EXTRAS] and scripts/requirements.txt into .venv …"
+  # LeRobot's [tool.uv.sources] would fetch torch from an index of its own
+  "$UV" pip install --python $python --no-sources ${again:+"$again"} \
+    --editable "./lerobot[$EXTRAS]" --requirement scripts/requirements.txt ||
+    die "the installation failed: see above. When that is put right, run make setup again: it goes on from here."
+  one_opencv
+  $python -c 'import cv2, lerobot, torch' || die "the environment does not work: see above. Make it anew with:" "rm -rf .venv && make setup"
+  stamp >.venv/.rewact-stamp
+  rm -f .venv/.rewact-installing
+}
+
+# ---------------------------------------------------------------- all of it
+
+case ${1:-} in
+  "" | --source-only) ;;
+  *) die "usage: [LEROBOT_URL=<git URL or path>] [SERIES=v0.6.1] scripts/setup.sh [--source-only]" ;;
+esac
+lock
+read_pin
+fill_lerobot
+[ "${1:-}" = "" ] || exit 0
+
+if [ -e .venv/.rewact-stamp ] && [ ! -e .venv/.rewact-installing ] && [ "$(cat .venv/.rewact-stamp)" = "$(stamp)" ] && python_works; then
+  one_opencv
+  say ".venv is up to date: nothing to do."
+  exit 0
+fi
+make_venv
+install_packages
+has_ffmpeg_libraries || say "ffmpeg's libraries are not here: videos are decoded with PyAV. For torchcodec: apt-get install ffmpeg (macOS: brew install ffmpeg)."
+say "done. Next: make apply"
