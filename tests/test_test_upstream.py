@@ -100,7 +100,14 @@ class Toy:
         # These must not reach the suite.
         env |= {"HF_LEROBOT_HOME": "/nowhere", "PYTEST_ADDOPTS": "--no-such-option"}
         return subprocess.Popen(
-            command, cwd=self.root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            cwd=self.root,
+            env=env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            # A shell starts its background jobs with Ctrl-C ignored, and they hand that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def run(self, *args: str) -> tuple[int, str, dict | None]:
