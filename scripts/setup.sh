@@ -177,6 +177,7 @@ move_into_place() {
 register_submodule() {
   [ -n "$(gitlink)" ] && [ -d lerobot/.git ] && [ -z "$(git -C lerobot config rewact.source || true)" ] || return 0
   git config submodule.lerobot.url "$(git -C lerobot config remote.origin.url)"
+  git config --unset submodule.lerobot.fetchRecurseSubmodules || true
   git submodule --quiet init lerobot
   git submodule --quiet absorbgitdirs lerobot 2>"$tmp/log" || die "$(cat "$tmp/log")"
 }
@@ -231,6 +232,8 @@ PYTHON
   git -C "$new" tag --no-sign "pypi-$UPSTREAM_TAG" main
   git -C "$new" -c core.hooksPath=/dev/null checkout --quiet -f main
   move_into_place
+  # or every `git pull` here would look for a remote there
+  if [ -n "$(gitlink)" ]; then git config submodule.lerobot.fetchRecurseSubmodules false; fi
 }
 
 fill_lerobot() {
@@ -360,8 +363,9 @@ install_packages() {
   [ ! -e .venv/.rewact-installing ] || again=--reinstall # cut off half way: no file in there is sure
   : >.venv/.rewact-installing
   say "installing LeRobot [$EXTRAS] and scripts/requirements.txt into .venv …"
-  # LeRobot's [tool.uv.sources] would fetch torch from an index of its own
-  "$UV" pip install --python $python --no-sources ${again:+"$again"} \
+  # LeRobot's [tool.uv.sources] would fetch torch from an index of its own. Compiled here and once: where
+  # Python may not write bytecode, each command would compile torch anew, for half a minute.
+  "$UV" pip install --python $python --compile-bytecode --no-sources ${again:+"$again"} \
     --editable "./lerobot[$EXTRAS]" --requirement scripts/requirements.txt ||
     die "the installation failed: see above. When that is put right, run make setup again: it goes on from here."
   one_opencv

@@ -198,6 +198,8 @@ def test_sdist_gives_the_same_commit_everywhere(project, sdist, tmp_path):
     lerobot.write("src/lerobot/__pycache__/a.pyc", "x")
     assert lerobot.git("status", "--porcelain") == ""
     assert "kept as it is: branch main" in from_sdist(project, sdist)
+    # it has no remote, which `git pull` in RewACT would ask
+    assert project.git("config", "submodule.lerobot.fetchRecurseSubmodules") == "false"
 
     hooks = tmp_path / "hooks"
     hooks.mkdir()
