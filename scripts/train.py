@@ -23,7 +23,7 @@ DEMO_DIR = Path("outputs/demo")
 # The demo trains from scratch, so that it needs no download, at a size that two CPU cores manage in minutes.
 DEMO_FLAGS = {
     "steps": "500",
-    "batch_size": "16",
+    "batch_size": "8",
     "log_freq": "50",
     "save_freq": "500",
     "num_workers": "2",
