@@ -317,8 +317,10 @@ class Run:
         if self.process.poll() is None and not stalled:
             return True
         if self.process.poll() is None:
-            self.problem = f"no test started or ended for {STALL_S // 60} minutes"
+            self.read()
+            self.problem = f"no test started or ended for {STALL_S // 60} minutes in {self.current}"
         self.stop()
+        self.problem = self.problem or self.incomplete()
         return False
 
     def stop(self) -> None:
@@ -361,8 +363,8 @@ class Run:
         """Why this run says nothing about all of its tests; "" when it does."""
         self.read()
         where = f" in {self.current}" if self.current else ""
-        if self.problem or self.exit is None:
-            return f"{self.problem or f'pytest died with status {self.process.returncode}'}{where}"
+        if self.exit is None:
+            return f"pytest died with status {self.process.returncode}{where}"
         if self.exit not in (0, 1, 5):  # all passed, some failed, none collected
             return f"pytest ended with status {self.exit}{where}"
         left = set(self.collected or []) - set(self.outcomes)
@@ -378,6 +380,8 @@ def run_all(runs: list[Run], jobs: int, quiet: bool = False) -> None:
             waiting = [run for run in runs if run.process is None]
             if not active and not waiting:
                 return
+            if not quiet and any(run.problem for run in runs):
+                return  # no answer, whatever the other side says
             for run in waiting[: max(0, jobs - len(active))]:
                 run.start()
             if not quiet and time.monotonic() - shown >= PROGRESS_EVERY_S:
@@ -392,10 +396,24 @@ def run_all(runs: list[Run], jobs: int, quiet: bool = False) -> None:
             run.stop()
 
 
-def select(tree: Path, everything: bool, pytest_args: list[str]) -> list[str]:
+def select(tree: Path, other: Path, everything: bool, pytest_args: list[str]) -> list[str]:
     """The arguments for pytest: with paths of the user's own these alone, else the default ones in front."""
-    if any((tree / arg.split("::")[0]).exists() for arg in pytest_args if not arg.startswith("-")):
-        return pytest_args
+
+    def file(arg: str) -> str:
+        return arg.split("::")[0]
+
+    own = [
+        arg
+        for arg in pytest_args
+        if not arg.startswith("-") and ((tree / file(arg)).exists() or (other / file(arg)).exists())
+    ]
+    if own:
+        here = [arg for arg in own if (tree / file(arg)).exists()]
+        if not here:
+            raise NoAnswerError(
+                f"{own[0]} is on one of the two trees only, nothing to compare (`make test` runs the series' own)"
+            )
+        return [arg for arg in pytest_args if arg in here or arg not in own]
     paths = ["tests"] if everything else [path for path in DEFAULT_TESTS if (tree / path).exists()]
     return [*(paths or ["tests"]), *pytest_args]
 
@@ -563,6 +581,8 @@ def run(args: argparse.Namespace, pytest_args: list[str], work: Path, scratch: P
         export(target, side.commit, side.tree)
         filled, pointers = fill_lfs(target, side.tree)
         side.check_import()
+    base_run = Run(base, "tests", select(base.tree, head.tree, args.all, pytest_args))
+    head_run = Run(head, "tests", select(head.tree, base.tree, args.all, pytest_args))
     commits = git("rev-list", "--count", f"{base_commit}..{head_commit}", cwd=target)
     print(f"LeRobot's tests: pristine {base_commit[:9]}, patched {head_commit[:9]} ({commits} commits on)")
     if filled < pointers:
@@ -570,15 +590,12 @@ def run(args: argparse.Namespace, pytest_args: list[str], work: Path, scratch: P
             f"{pointers - filled} of {pointers} LFS files are not here; the tests that read them fail on both "
             f"sides (`git -C {short(target)} lfs pull` fetches them)"
         )
-
-    base_run = Run(base, "tests", select(base.tree, args.all, pytest_args))
-    head_run = Run(head, "tests", select(head.tree, args.all, pytest_args))
     run_all([base_run, head_run], args.jobs)
     for side_run in (base_run, head_run):
-        why = side_run.incomplete()
-        if why:
+        if side_run.problem:
             raise NoAnswerError(
-                f"the run on the {side_run.side.name} tree did not end: {why}; {short(side_run.log_path)}"
+                f"the run on the {side_run.side.name} tree did not end: {side_run.problem}; "
+                f"{short(side_run.log_path)}"
             )
     if not base_run.collected:
         raise NoAnswerError(f"nothing was collected on the pristine tree; {short(base_run.log_path)}")
@@ -601,8 +618,10 @@ def run(args: argparse.Namespace, pytest_args: list[str], work: Path, scratch: P
     if summary["verdict"] == "ok":
         print(f"\nOK: nothing that passed on the pristine tree fails on the patched; {short(summary_path)}")
         return 0
-    print(f"\nREGRESSION; all of it in {short(summary_path)}. One test again, with the two trees kept:")
-    print(f"  python {short(Path(__file__))} --keep /tmp/trees '{summary['regressions'][0]['test']}'")
+    print(f"\nREGRESSION; all of it in {short(summary_path)}")
+    for entry in [entry for entry in summary["regressions"] if entry["pristine"] != "not there"][:1]:
+        file = entry["test"].split("::")[0]
+        print(f"To look into it: python {short(Path(__file__).resolve())} --keep /tmp/trees {file}")
     return 1
 
 
