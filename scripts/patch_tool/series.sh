@@ -183,6 +183,8 @@ write_upstream() {
   tag=$(tgit tag --points-at "$commit" | grep -E '^v[0-9]+(\.[0-9]+)+$' | head -n 1 || true)
   [ -z "$tag" ] || sha=$(sdist_sha256 "${tag#v}")
   {
+    echo "# The LeRobot release that this series applies to. Plain KEY=VALUE lines: bash sources this file, make"
+    echo "# includes it, Python splits it."
     if [ -z "$tag" ]; then
       echo "# A commit without a release: PyPI has no source distribution of it, so make setup needs a git source."
     elif [ -z "$sha" ]; then
