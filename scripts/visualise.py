@@ -292,8 +292,10 @@ def predict(
     inputs: dict[str, str],
     batch_size: int = 32,
     dtype: torch.dtype = torch.float32,
-) -> Iterator[tuple[dict[str, torch.Tensor], float]]:
-    """Yields each frame's camera views {key: (C, H, W)} and its reward, reading a batch at a time."""
+) -> Iterator[tuple[dict[str, torch.Tensor], float, float]]:
+    """Yields an episode's frames, reading a batch at a time: the camera views {key: (C, H, W)}, the reward as
+    `select_action` gives it, and that of the frame alone."""
+    policy.reset()
     device = torch.device(policy.config.device)
     precision = contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
     for start in range(0, len(rows), batch_size):
@@ -304,12 +306,16 @@ def predict(
                 batch[key] = value.to(torch.float32) / 255.0
         batch["task"] = [item["task"] for item in items]
         with precision:
-            reward = policy.predict_reward(preprocessor(batch))  # (B,)
-        if reward.shape != (len(items),):
-            raise ValueError(f"predict_reward gave shape {tuple(reward.shape)} for {len(items)} frames.")
+            evidence = policy.reward_evidence(preprocessor(batch))
+        alone = policy.model.reward_head.value(evidence.logits)  # (B,)
+        reward = torch.cat(
+            [policy.follow_reward(evidence.samples(slice(i, i + 1))) for i in range(len(items))]
+        )
+        if alone.shape != (len(items),):
+            raise ValueError(f"the reward head gave shape {tuple(alone.shape)} for {len(items)} frames.")
         cameras = [key for key in inputs if key in dataset.meta.camera_keys]
-        for item, value in zip(items, reward.float().tolist(), strict=True):
-            yield {key: item[key] for key in cameras}, value
+        for item, *values in zip(items, reward.float().tolist(), alone.float().tolist(), strict=True):
+            yield {key: item[key] for key in cameras}, *values
 
 
 # ---------------------------------------------------------------------------------------------- the drawing
@@ -496,10 +502,11 @@ def plot_curves(
     reward: np.ndarray,
     label: np.ndarray,
     baseline: np.ndarray | None,
+    alone: np.ndarray,
     fps: float,
     linewidth: float = 2.2,
 ) -> None:
-    """Reward, label and clock, each (T,), over seconds."""
+    """Reward, label, clock and the reward of each frame alone, each (T,), over seconds."""
     seconds = np.arange(len(reward)) / fps
     marker = "o" if len(reward) == 1 else ""  # a line through one point is invisible
     style_axes(ax, seconds[-1])
@@ -509,6 +516,10 @@ def plot_curves(
     if baseline is not None:
         ax.plot(
             seconds, baseline, color=CLOCK, linestyle=":", linewidth=linewidth, marker=marker, label="clock"
+        )
+    if not np.array_equal(alone, reward):
+        ax.plot(
+            seconds, alone, color=PREDICTED, linewidth=0.4 * linewidth, alpha=0.6, label="one frame alone"
         )
     ax.plot(seconds, reward, color=PREDICTED, linewidth=linewidth, marker=marker, label="predicted")
 
@@ -537,7 +548,7 @@ def draw_picture(
     path: Path,
     caption: Caption,
     row: dict[str, Any],
-    curves: tuple[np.ndarray, np.ndarray, np.ndarray | None],
+    curves: tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray],
     thumbnails: dict[int, dict[str, np.ndarray]],
     fps: float,
 ) -> None:
@@ -561,7 +572,7 @@ def draw_picture(
     ax.set_xlabel("seconds")
     ax.set_ylabel("reward")
     # Above the axes: a curve may pass through any corner inside.
-    fig.legend(*legend_entries(ax), ncols=3, frameon=False, fontsize=11,
+    fig.legend(*legend_entries(ax), ncols=4, frameon=False, fontsize=11,
                loc="center right", bbox_to_anchor=(1 - 0.1 / width, 1 - 0.64 / height))  # fmt: skip
 
     for i, (frame, images) in enumerate(thumbnails.items()):
@@ -592,7 +603,7 @@ def draw_overview(
     path: Path,
     title: str,
     rows: list[dict[str, Any]],
-    curves: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]],
+    curves: list[tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]],
     captions: list[Caption],
     fps: float,
 ) -> None:
@@ -611,7 +622,7 @@ def draw_overview(
         [ax for ax in axes[:, column] if ax.get_visible()][-1].set_xlabel("seconds", fontsize=9)
     fig.supylabel("reward", fontsize=10)
     fig.suptitle(title, fontsize=12, weight="bold")
-    fig.legend(*legend_entries(axes.flat[0]), ncols=3, frameon=False, loc="outside lower center", fontsize=10)
+    fig.legend(*legend_entries(axes.flat[0]), ncols=4, frameon=False, loc="outside lower center", fontsize=10)
     fig.savefig(path)
     plt.close(fig)
 
@@ -672,30 +683,31 @@ def draw_episode(
     note: Caption,
     args: argparse.Namespace,
     progress: tqdm,
-) -> tuple[dict[str, Any], np.ndarray]:
-    """Predicts and draws one episode in a single pass over its frames. Returns its row and its reward (T,)."""
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Predicts and draws one episode in a single pass over its frames. Returns its row, its reward (T,) and that
+    of each frame alone (T,)."""
     fps = dataset.meta.fps
     rows = rows_of_episode(dataset, episode)
     moments = set(thumbnail_frames(len(rows)))
-    reward = np.empty(len(rows), dtype=np.float32)
+    reward, alone = np.empty((2, len(rows)), dtype=np.float32)
     thumbnails: dict[int, dict[str, np.ndarray]] = {}
     drawing, video = None, None
     frames = predict(policy, preprocessor, dataset, rows, inputs, args.batch_size, DTYPES[args.model_dtype])
     with contextlib.ExitStack() as stack:
-        for i, (images, value) in enumerate(frames):
+        for i, (images, value, value_alone) in enumerate(frames):
             if drawing is None:
                 shapes = {key: tuple(image.shape[1:]) for key, image in images.items()}
                 drawing = VideoFrames(note, shapes, label, fps)
                 video = VideoFile(stem.with_suffix(".mp4"), fps, drawing.width, drawing.height)
                 stack.enter_context(video)
-            reward[i] = value
+            reward[i], alone[i] = value, value_alone
             video.write(drawing.draw(i, images, value))
             if i in moments:
                 thumbnails[i] = {key: to_picture(image) for key, image in images.items()}
             progress.update()
     figures = episode_metrics(reward, label, baseline)
-    draw_picture(stem.with_suffix(".png"), note, figures, (reward, label, baseline), thumbnails, fps)
-    return figures, reward
+    draw_picture(stem.with_suffix(".png"), note, figures, (reward, label, baseline, alone), thumbnails, fps)
+    return figures, reward, alone
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -755,13 +767,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             baseline = None if mean_train_length is None else clock(length, mean_train_length)
             note = caption(repo_id, episode, choice)
             stem = output_dir / f"{prefix}_episode_{episode:06d}"
-            figures, reward = draw_episode(
+            figures, reward, alone = draw_episode(
                 episode, stem, policy, preprocessor, dataset, inputs, label, baseline, note, args, progress
             )
             seen = None if choice.trained_on is None else episode in choice.trained_on
             files = {"video": f"{stem.name}.mp4", "picture": f"{stem.name}.png"}
             rows.append({"episode": episode, "length": length, "trained_on": seen, **figures, **files})
-            curves.append((reward, label, baseline))
+            curves.append((reward, label, baseline, alone))
             captions.append(note)
 
     means = summarise(rows)

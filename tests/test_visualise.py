@@ -292,13 +292,13 @@ def test_the_figures_are_those_of_the_plain_computation(drawn, checkpoint, data_
         config.dataset.episodes = [row["episode"]]
         items = make_dataset(config)
         rewards, labels = [], []
+        policy.reset()
         for i in range(len(items)):
             observation = {
                 k: v for k, v in items[i].items() if k.startswith("observation.") and "is_pad" not in k
             }
             observation = {k: v / 255 if v.dtype == torch.uint8 else v for k, v in observation.items()}
-            with torch.no_grad():
-                rewards.append(policy.predict_reward(preprocess(observation)).item())
+            rewards.append(policy.select_action(preprocess(observation))[1].item())
             labels.append(items[i]["reward"].item())
         expected = episode_metrics(rewards, labels, clock(len(items), np.mean([LENGTHS[0], LENGTHS[2]])))
         for name, value in expected.items():
@@ -317,12 +317,12 @@ def test_the_batch_size_changes_no_figure(checkpoint, meta, data_set):
     assert [dataset[row]["frame_index"].item() for row in rows] == list(range(LENGTHS[2]))
     assert {dataset[row]["episode_index"].item() for row in rows} == {2}
     rewards = {
-        n: [reward for _, reward in visualise.predict(policy, preprocessor, dataset, rows, inputs, n)]
+        n: [reward for _, *reward in visualise.predict(policy, preprocessor, dataset, rows, inputs, n)]
         for n in (1, 3, 32)
     }
     np.testing.assert_allclose(rewards[3], rewards[1], atol=1e-5)
     np.testing.assert_allclose(rewards[32], rewards[1], atol=1e-5)
-    low = [r for _, r in visualise.predict(policy, preprocessor, dataset, rows, inputs, 32, torch.bfloat16)]
+    low = [r for _, *r in visualise.predict(policy, preprocessor, dataset, rows, inputs, 32, torch.bfloat16)]
     np.testing.assert_allclose(low, rewards[1], atol=0.05)
 
 
@@ -437,9 +437,14 @@ def test_the_shortest_episodes_can_be_drawn(length, tmp_path):
         i: {k: visualise.to_picture(v) for k, v in images.items()} for i in visualise.thumbnail_frames(length)
     }
     row = episode_metrics(reward, label, None)
-    visualise.draw_picture(tmp_path / "a.png", note, row, (reward, label, None), thumbnails, FPS)
+    visualise.draw_picture(tmp_path / "a.png", note, row, (reward, label, None, reward / 2), thumbnails, FPS)
     visualise.draw_overview(
-        tmp_path / "b.png", "t", [{"episode": 0, "trained_on": False}], [(reward, label, None)], [note], FPS
+        tmp_path / "b.png",
+        "t",
+        [{"episode": 0, "trained_on": False}],
+        [(reward, label, None, reward)],
+        [note],
+        FPS,
     )
     assert (tmp_path / "a.png").stat().st_size > 1000 and (tmp_path / "b.png").stat().st_size > 1000
     assert plt.get_fignums() == []
