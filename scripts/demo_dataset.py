@@ -105,15 +105,21 @@ def reset(env, seed: int, start: tuple[float, float, float]) -> dict:
     return env.reset(seed=seed)[0]
 
 
+def reset_simulator(env, seed: int, start: tuple[float, float, float]) -> np.ndarray:
+    """The same reset without a picture; the simulator's own observation (39,)."""
+    simulator = env._env
+    simulator.hand_init_pos = simulator.init_config["hand_init_pos"] + np.array(start)
+    simulator.seed(seed)
+    return simulator.reset()[0]
+
+
 def rehearse(env, seed: int, start: tuple[float, float, float], speed: float) -> list[np.ndarray] | None:
     """The expert's actions up to success, None if it does not get there. Draws no pictures.
 
     The simulator is deterministic: played again from the same reset, they lead to the same success.
     """
     simulator = env._env
-    simulator.hand_init_pos = simulator.init_config["hand_init_pos"] + np.array(start)
-    simulator.seed(seed)
-    simulator.reset()
+    reset_simulator(env, seed, start)
     actions = []
     for _ in range(env._max_episode_steps):
         action = np.clip(env.expert_policy.get_action(simulator._get_obs()), -1, 1).astype(np.float32)
@@ -186,15 +192,15 @@ def make_episode(task: str, image_size: int, seed: int, kind: str, index: int) -
 # ---- Data sets: what lies on the disk ----
 
 
-def is_complete(root: Path, settings: dict, overwrite: bool) -> bool:
+def is_complete(root: Path, settings: dict, overwrite: bool, record: str = RECORD) -> bool:
     """True if `root` holds this data set, False if it may be made; exit if something else is there."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        found = json.loads((root / RECORD).read_text())["settings"]
+        found = json.loads((root / record).read_text())["settings"]
     except (OSError, ValueError, KeyError, TypeError):
         raise SystemExit(
-            f"{root} exists and is not a demo data set of this script: choose another --output-dir"
+            f"{root} exists and is not a data set of this script: choose another --output-dir"
         ) from None
     if found == settings and (root / "meta/info.json").is_file() and not overwrite:
         return True
@@ -233,7 +239,11 @@ def claim_partial(root: Path) -> Path:
 
 
 def write_dataset(
-    root: Path, settings: dict, episodes: Iterable[tuple[list[dict], dict]], description: str
+    root: Path,
+    settings: dict,
+    episodes: Iterable[tuple[list[dict], dict]],
+    description: str,
+    record: str = RECORD,
 ) -> None:
     """Write episodes as a LeRobot data set; `root` appears once it is complete."""
     import av
@@ -265,19 +275,19 @@ def write_dataset(
         # Faster than the default AV1 at the same loss, and every PyAV has it; no B-frames: frames stay in order.
         rgb_encoder=RGBEncoderConfig(vcodec="h264", crf=10, preset="veryfast", extra_options={"bf": 0}),
         streaming_encoding=True,
-        encoder_queue_maxsize=1000,  # longer than any episode: a full queue drops frames
+        encoder_queue_maxsize=4000,  # longer than any episode: a full queue drops frames
         video_backend="pyav",  # nothing is decoded here; looking for torchcodec may end in a long warning
     )
     records = []
-    for frames, record in tqdm(episodes, desc=root.name, total=settings["episodes"], unit="episode"):
+    for frames, episode in tqdm(episodes, desc=root.name, total=settings["episodes"], unit="episode"):
         for frame in frames:
             dataset.add_frame(frame | {"task": description})
         dataset.save_episode()
-        records.append(record)
+        records.append(episode)
     dataset.finalize()
 
     held_out = list(range(settings["episodes"] - settings["held_out"], settings["episodes"]))
-    file = partial / "dataset" / RECORD
+    file = partial / "dataset" / record
     file.parent.mkdir()
     file.write_text(json.dumps({"settings": settings, "held_out": held_out, "episodes": records}, indent=1))
     if root.exists():
