@@ -103,3 +103,52 @@ def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, float | None
         defined = [row[name] for row in rows if row[name] is not None]
         means[name] = float(np.mean(defined)) if defined else None
     return means
+
+
+# ---- Successes against failures, and when to stop ----
+
+
+def auroc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
+    """Probability that a positive scores above a negative, ties counting half (the area under the ROC curve).
+
+    Args:
+        positives: (P,) scores of successes.
+        negatives: (N,) scores of failures.
+    Returns:
+        None where one of the classes is empty: there is nothing to tell apart.
+    """
+    if len(positives) == 0 or len(negatives) == 0:
+        return None
+    ranks = rankdata(np.concatenate([_curve(positives, "positives"), _curve(negatives, "negatives")]))
+    n = len(positives)
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(negatives)))
+
+
+def calibration_error(confidence: np.ndarray, outcome: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error of probabilities (Naeini et al. 2015), with bins of equal width.
+
+    Args:
+        confidence: (T,) predicted probabilities in [0, 1].
+        outcome: (T,) what happened, 0 or 1.
+    """
+    confidence, outcome = _curve(confidence, "confidence"), _curve(outcome, "outcome")
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    counts = np.bincount(which, minlength=bins)
+    gap = np.abs(np.bincount(which, confidence, bins) - np.bincount(which, outcome, bins))
+    return float(gap[counts > 0].sum() / len(confidence))
+
+
+def stop_frame(reward: np.ndarray, threshold: float, hold: int) -> int | None:
+    """The frame at which a stop rule ends the episode, None if it never does.
+
+    Args:
+        reward: (T,) one episode's reward.
+        threshold: stop when the reward has been at least this ...
+        hold: ... in this many frames in a row, the last of which is the one returned.
+    """
+    run = 0
+    for frame, above in enumerate(_curve(reward, "reward") >= threshold):
+        run = run + 1 if above else 0
+        if run >= max(hold, 1):
+            return frame
+    return None

@@ -1,0 +1,131 @@
+"""The figures of the benchmark: what a reward is worth where the truth is known.
+
+    from benchmark_score import Episode, score
+
+    score([Episode(kind="success", reward=..., phase=..., success=..., fps=80), ...])
+
+Plain numpy: no LeRobot, no torch, no files. A figure that is not defined (no failures, say) is None.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from reward_metrics import auroc, calibration_error, mae, spearman_with_time, stop_frame
+
+SUCCESS = "success"
+# The share of held-out successes that the calibrated stop rule may stop too early.
+EARLY_STOPS = 0.1
+HOLD_S = 0.2  # for how long the reward has to stay at the threshold
+
+
+@dataclass
+class Episode:
+    """One held-out episode with what was predicted and what is true.
+
+    Attributes:
+        kind: "success" or a kind of failure.
+        reward: (T,) predicted.
+        phase: (T,) true progress in [0, 1].
+        done: (T,) whether the task is solved in the frame.
+        fps: frames a second.
+    """
+
+    kind: str
+    reward: np.ndarray
+    phase: np.ndarray
+    done: np.ndarray
+    fps: float
+
+    @property
+    def completion(self) -> int:
+        """The frame in which the task is solved for the first time."""
+        return int(np.argmax(self.done))
+
+
+def early_peak(episode: Episode) -> float:
+    """The highest threshold at which the stop rule would stop this success too early: its reward's highest
+    level, before the task is solved, that lasts as long as the rule asks for."""
+    reward, hold = episode.reward[: episode.completion], hold_frames(episode)
+    if len(reward) < hold:
+        return 0.0
+    return float(np.lib.stride_tricks.sliding_window_view(reward, hold).min(axis=1).max())
+
+
+def hold_frames(episode: Episode) -> int:
+    return max(1, round(HOLD_S * episode.fps))
+
+
+def conformal_threshold(peaks: Sequence[float], early_stops: float = EARLY_STOPS) -> float:
+    """The threshold that stops a new success too early with probability `early_stops` at most.
+
+    Split conformal prediction (Vovk et al. 2005): the k-th smallest of n early peaks, k = ceil((n + 1)(1 -
+    early_stops)), holds for a new episode like these. With too few episodes for the promise it is the highest.
+
+    Args:
+        peaks: (n,) `early_peak` of successes that neither training nor the measurement uses.
+        early_stops: the share of early stops to be allowed, in (0, 1).
+    """
+    ordered = np.sort(np.asarray(peaks, dtype=np.float64))
+    k = min(int(np.ceil((len(ordered) + 1) * (1 - early_stops))), len(ordered))
+    return float(np.nextafter(ordered[k - 1], np.inf))
+
+
+def score_stops(calibration: Sequence[Episode], test: Sequence[Episode]) -> dict[str, float | None]:
+    """The stop rule at the threshold that `calibration` gives, on the episodes of `test`."""
+    threshold = conformal_threshold([early_peak(episode) for episode in calibration])
+    early = missed = 0
+    delays, false = [], []
+    for episode in test:
+        frame = stop_frame(episode.reward, threshold, hold_frames(episode))
+        if episode.kind != SUCCESS:
+            false.append(frame is not None)
+        elif frame is None:
+            missed += 1
+        elif frame < episode.completion:
+            early += 1
+        else:
+            delays.append((frame - episode.completion) / episode.fps)
+    successes = early + missed + len(delays)
+    return {
+        "stop_threshold": threshold,
+        "false_stops": float(np.mean(false)) if false else None,
+        "early_stops": early / successes if successes else None,
+        "missed_stops": missed / successes if successes else None,
+        "stop_delay_s": float(np.median(delays)) if delays else None,
+    }
+
+
+def score(episodes: Sequence[Episode]) -> dict[str, float | None]:
+    """Every figure of one task, one seed and one row.
+
+    Every second success calibrates the stop rule, and the others measure it.
+    """
+    successes = [episode for episode in episodes if episode.kind == SUCCESS]
+    failures = [episode for episode in episodes if episode.kind != SUCCESS]
+    rank = [spearman_with_time(episode.reward) for episode in successes]
+    figures: dict[str, float | None] = {
+        "mae": float(np.mean([mae(episode.reward, episode.phase) for episode in successes])),
+        "voc": float(np.mean([r for r in rank if r is not None]))
+        if any(r is not None for r in rank)
+        else None,
+        "final_success": float(np.mean([episode.reward[-1] for episode in successes])),
+    }
+    for kind in sorted({episode.kind for episode in failures}):
+        of_kind = [episode for episode in failures if episode.kind == kind]
+        figures[f"final_{kind}"] = float(np.mean([episode.reward[-1] for episode in of_kind]))
+        for name, level in (("final", lambda reward: reward[-1]), ("max", np.max)):
+            figures[f"auroc_{name}_{kind}"] = auroc(
+                [level(episode.reward) for episode in successes],
+                [level(episode.reward) for episode in of_kind],
+            )
+    figures |= score_stops(successes[::2], successes[1::2] + failures)
+    figures["ece"] = (
+        calibration_error(
+            np.array([np.clip(episode.reward[-1], 0, 1) for episode in episodes]),
+            np.array([float(episode.kind == SUCCESS) for episode in episodes]),
+        )
+        if failures
+        else None
+    )
+    return figures

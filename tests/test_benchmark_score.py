@@ -1,0 +1,82 @@
+"""The figures of the benchmark, on curves whose figures are known."""
+
+import numpy as np
+import pytest
+from benchmark_score import SUCCESS, Episode, conformal_threshold, early_peak, score
+from reward_metrics import auroc, calibration_error, stop_frame
+
+FPS = 10  # the stop rule then holds for two frames
+
+
+def episode(kind: str, reward, done_at: int | None = None) -> Episode:
+    reward = np.asarray(reward, dtype=float)
+    frames = np.arange(len(reward))
+    done = np.zeros(len(reward), bool) if done_at is None else frames >= done_at
+    phase = np.minimum(frames / (done_at or len(reward)), 1)
+    return Episode(kind=kind, reward=reward, phase=phase, done=done, fps=FPS)
+
+
+def ramp(length: int, done_at: int, top: float = 1.0) -> np.ndarray:
+    return np.minimum(np.arange(length) / done_at, 1) * top
+
+
+def test_auroc():
+    assert auroc([0.9, 0.8], [0.1, 0.2]) == 1
+    assert auroc([0.1], [0.9]) == 0
+    assert auroc([0.5, 0.5], [0.5]) == 0.5
+    assert auroc([0.9, 0.3], [0.5]) == 0.5
+    assert auroc([], [0.5]) is None and auroc([0.5], []) is None
+
+
+def test_calibration_error():
+    assert calibration_error(np.array([0.0, 1.0]), np.array([0, 1])) == 0
+    assert calibration_error(np.array([1.0, 1.0]), np.array([0, 1])) == 0.5
+    assert calibration_error(np.full(4, 0.75), np.array([1, 1, 1, 0])) == 0
+
+
+def test_stop_frame():
+    assert stop_frame(np.array([0, 1, 0, 1, 1, 1]), 0.9, hold=2) == 4
+    assert stop_frame(np.array([0, 1, 0, 1]), 0.9, hold=2) is None
+    assert stop_frame(np.array([1.0]), 1.0, hold=1) == 0
+
+
+def test_a_threshold_just_above_the_early_peak_does_not_stop_early():
+    shaky = episode(SUCCESS, [0, 0.7, 0.8, 0.9, 0.3, 0.95, 0.96, 1, 1, 1], done_at=7)
+    peak = early_peak(shaky)
+    assert peak == 0.95  # the highest level that lasts for two frames before it is done
+    assert stop_frame(shaky.reward, peak, 2) < 7
+    assert stop_frame(shaky.reward, np.nextafter(peak, 2), 2) >= 7
+
+
+def test_conformal_threshold_keeps_its_promise():
+    rng = np.random.default_rng(0)
+    too_early = [
+        float(rng.beta(5, 2)) >= conformal_threshold(rng.beta(5, 2, size=20), early_stops=0.2)
+        for _ in range(4000)
+    ]
+    assert 0.12 < np.mean(too_early) <= 0.21
+    assert conformal_threshold([0.3, 0.5], early_stops=0.1) == pytest.approx(0.5)  # too few: the highest
+
+
+def test_score_of_a_reward_that_knows():
+    successes = [episode(SUCCESS, ramp(60, done_at), done_at) for done_at in (40, 30, 40, 30)]
+    failures = [episode("stall", ramp(60, 40, top=0.5)), episode("ghost", np.zeros(60))]
+    figures = score(successes + failures)
+    assert figures["mae"] == pytest.approx(0, abs=1e-9)
+    assert figures["auroc_final_stall"] == figures["auroc_max_ghost"] == 1
+    assert figures["false_stops"] == figures["early_stops"] == figures["missed_stops"] == 0
+    assert figures["stop_delay_s"] == 0  # calibrated to the frame before it is done, and two frames long
+    assert figures["ece"] == pytest.approx(0.5 / 6)
+
+
+def test_score_of_a_reward_that_is_fooled():
+    successes = [episode(SUCCESS, ramp(60, done_at), done_at) for done_at in (30, 35, 40, 45)]
+    figures = score(successes + [episode("ghost", ramp(60, 30))] * 4)
+    assert figures["auroc_final_ghost"] == 0.5
+    assert figures["false_stops"] == 1
+
+
+def test_score_without_failures_says_so():
+    figures = score([episode(SUCCESS, ramp(60, 30), 30)] * 2)
+    assert figures["false_stops"] is None and figures["ece"] is None
+    assert not any(name.startswith("auroc") for name in figures)
