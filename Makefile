@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump pr \
-	demo-dataset train visualise benchmark test test-upstream lint clean
+	demo-dataset train visualise calibrate benchmark test test-upstream lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,10 @@ visualise: apply ## draw the reward of the last training run, or of POLICY= (DAT
 	@$(PYTHON) scripts/visualise.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
 		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(call flag,output-dir,$(OUTPUT)) \
 		$(ARGS) $(VISUALISE_ARGS)
+
+calibrate: apply ## find the reward at which the task counts as done (POLICY= DATASET= ROOT= EPISODES= ARGS="--early-stops 0.1")
+	@$(PYTHON) scripts/calibrate.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
+		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(ARGS)
 
 benchmark: apply ## measure the reward where the truth is known; hours, it resumes (QUICK=1: half an hour; ARGS=)
 	@$(PYTHON) scripts/benchmark.py $(if $(QUICK),--quick) $(ARGS)

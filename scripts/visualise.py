@@ -710,9 +710,40 @@ def draw_episode(
     return figures, reward, alone
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Does what the module says; returns what it wrote to summary.json."""
-    device = args.device or default_device()
+@dataclass
+class Opened:
+    """A policy and the episodes to look at with it.
+
+    Attributes:
+        folder: the policy's config.json lies in it; `name` is that of its run, `step` that of the checkpoint.
+        trained: the `dataset` part of its train_config.json, empty where it has none.
+        dataset: holds the episodes of `choice`, of the cameras `inputs` alone.
+    """
+
+    folder: Path
+    name: str
+    step: int | None
+    trained: dict[str, Any]
+    policy: torch.nn.Module
+    preprocessor: Any
+    dataset: LeRobotDataset
+    inputs: dict[str, str]
+    choice: Choice
+
+    def label(self, length: int) -> np.ndarray:
+        """(T,) what the policy was trained to predict for an episode of this length."""
+        return progress_reward(np.arange(length), length, *self.percentages)
+
+    @property
+    def percentages(self) -> tuple[float, float]:
+        """Where the label's ramp starts and ends."""
+        defaults = DatasetConfig.reward_start_pct, DatasetConfig.reward_end_pct
+        keys = "reward_start_pct", "reward_end_pct"
+        return tuple(self.trained.get(key, default) for key, default in zip(keys, defaults, strict=True))
+
+
+def open_run(args: argparse.Namespace, device: str) -> Opened:
+    """The policy and the data set that the arguments name, and says which they are."""
     try:
         available = is_torch_device_available(device)
     except ValueError:
@@ -743,19 +774,26 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     choice = choose_episodes(train_config, meta, requested)
     policy, preprocessor = load_policy(folder, args.policy_overrides, device)
     inputs = match_inputs(policy.config, preprocessor, meta)
-    if not set(inputs) & set(meta.camera_keys):
-        raise UserError(f"the policy at {folder} sees no camera, so there is nothing to draw.")
-    output_dir = make_output_dir(args.output_dir, name)
     tolerance_s = (train_config or {}).get("tolerance_s") or 1e-4
     dataset = open_data_set(meta, root, choice.episodes, inputs, tolerance_s)
-
-    start_pct = trained.get("reward_start_pct", DatasetConfig.reward_start_pct)
-    end_pct = trained.get("reward_end_pct", DatasetConfig.reward_end_pct)
-    mean_train_length = float(np.mean(choice.train_lengths)) if choice.train_lengths else None
     print(f"episodes  {format_episodes(choice.episodes)} ({choice.rule})")
     for warning in choice.warnings:
         print(f"WARNING   {warning}", file=sys.stderr)
+    return Opened(folder, name, step, trained, policy, preprocessor, dataset, inputs, choice)
 
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Does what the module says; returns what it wrote to summary.json."""
+    device = args.device or default_device()
+    opened = open_run(args, device)
+    policy, preprocessor, dataset = opened.policy, opened.preprocessor, opened.dataset
+    inputs, choice, repo_id = opened.inputs, opened.choice, opened.dataset.repo_id
+    if not set(inputs) & set(dataset.meta.camera_keys):
+        raise UserError(f"the policy at {opened.folder} sees no camera, so there is nothing to draw.")
+    output_dir = make_output_dir(args.output_dir, opened.name)
+
+    start_pct, end_pct = opened.percentages
+    mean_train_length = float(np.mean(choice.train_lengths)) if choice.train_lengths else None
     lengths = {episode: len(rows_of_episode(dataset, episode)) for episode in choice.episodes}
     prefix = re.sub(r"[^\w.-]+", "_", repo_id)
     rows, curves, captions = [], [], []
@@ -763,7 +801,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for done, episode in enumerate(choice.episodes, start=1):
             progress.set_description(f"episode {episode} ({done}/{len(choice.episodes)})")
             length = lengths[episode]
-            label = progress_reward(np.arange(length), length, start_pct, end_pct)  # (T,)
+            label = opened.label(length)
             baseline = None if mean_train_length is None else clock(length, mean_train_length)
             note = caption(repo_id, episode, choice)
             stem = output_dir / f"{prefix}_episode_{episode:06d}"
@@ -778,18 +816,23 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     means = summarise(rows)
     draw_overview(
-        output_dir / "curves.png", f"{repo_id}  ·  run {name}", rows, curves, captions, dataset.meta.fps
+        output_dir / "curves.png",
+        f"{repo_id}  ·  run {opened.name}",
+        rows,
+        curves,
+        captions,
+        dataset.meta.fps,
     )
     summary = {
         "policy": {
-            "path": str(folder),
-            "step": step,
+            "path": str(opened.folder),
+            "step": opened.step,
             "type": policy.config.type,
             "overrides": args.policy_overrides,
             "device": device,
             "model_dtype": args.model_dtype,
         },
-        "dataset": {"repo_id": repo_id, "root": str(meta.root), "fps": meta.fps},
+        "dataset": {"repo_id": repo_id, "root": str(dataset.meta.root), "fps": dataset.meta.fps},
         "selection": {
             "rule": choice.rule,
             "trained_on": None if choice.trained_on is None else format_episodes(choice.trained_on),

@@ -1,13 +1,11 @@
 """scripts/visualise.py and scripts/episodes.py: which episodes, which figures, which files, which errors.
 
-One tiny data set and one checkpoint trained on it by LeRobot's own command serve all tests.
+The tiny data set and the checkpoint are those of conftest.py.
 """
 
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import av
@@ -25,87 +23,17 @@ from episodes import (
     training_episodes,
 )
 from reward_metrics import clock, episode_metrics
+from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID, TINY_POLICY, make_data_set
 
 from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
-from lerobot.datasets import LeRobotDataset
 from lerobot.datasets.factory import make_dataset, make_train_eval_datasets
 from lerobot.policies import get_policy_class, make_policy, make_policy_config, make_pre_post_processors
-
-REPO_ID, FPS = "local/tiny", 10
-LENGTHS = [9, 12, 7, 11]
-TASKS = ["push", "pull", "push", "push"]
-CAMERAS = {"observation.images.top": (48, 64, 3), "observation.images.wrist": (64, 64, 3)}
-TINY_POLICY = {
-    "dim_model": 64,
-    "n_heads": 4,
-    "dim_feedforward": 128,
-    "n_encoder_layers": 1,
-    "n_vae_encoder_layers": 1,
-    "chunk_size": 8,
-    "n_action_steps": 8,
-    "pretrained_backbone_weights": None,
-    "push_to_hub": False,
-    "device": "cpu",
-}
-
-
-def make_data_set(root: Path, lengths: list[int], cameras: dict[str, tuple[int, int, int]]) -> Path:
-    """Episodes in which a bright block moves from left to right."""
-    features = {
-        key: {"dtype": "video", "shape": shape, "names": ["height", "width", "channels"]}
-        for key, shape in cameras.items()
-    }
-    features["observation.state"] = {"dtype": "float32", "shape": (2,), "names": ["x", "y"]}
-    features["action"] = {"dtype": "float32", "shape": (2,), "names": ["x", "y"]}
-    dataset = LeRobotDataset.create(REPO_ID, FPS, features, root=root, video_backend="pyav")
-    rng = np.random.default_rng(0)
-    for length, task in zip(lengths, TASKS, strict=False):
-        for i in range(length):
-            frame = {"task": task, "action": rng.normal(size=2).astype(np.float32)}
-            frame["observation.state"] = np.float32([i / length, rng.normal()])
-            for key, shape in cameras.items():
-                image = rng.integers(40, 60, shape, dtype=np.uint8)
-                left = round(i / length * (shape[1] - 16))
-                image[16:32, left : left + 16] = (220, 180, 40)
-                frame[key] = image
-            dataset.add_frame(frame)
-        dataset.save_episode()
-    dataset.finalize()
-    return root
-
-
-@pytest.fixture(scope="module")
-def data_set(tmp_path_factory) -> Path:
-    return make_data_set(tmp_path_factory.mktemp("data") / "tiny", LENGTHS, CAMERAS)
 
 
 @pytest.fixture(scope="module")
 def meta(data_set):
     return load_meta(REPO_ID, data_set)
-
-
-@pytest.fixture(scope="module")
-def run_dir(data_set, tmp_path_factory) -> Path:
-    """A run of the real lerobot-train on episodes 0 and 2, with labels other than the default."""
-    output_dir = tmp_path_factory.mktemp("work") / "outputs" / "train" / "tiny_run"
-    policy = [f"--policy.{k}={'null' if v is None else str(v).lower()}" for k, v in TINY_POLICY.items()]
-    command = [sys.executable, "-m", "lerobot.scripts.lerobot_train", "--policy.type=rewact", *policy]
-    command += [f"--dataset.repo_id={REPO_ID}", f"--dataset.root={data_set}", "--dataset.episodes=[0,2]"]
-    command += [
-        "--dataset.reward_start_pct=0.1",
-        "--dataset.reward_end_pct=0.8",
-        "--dataset.video_backend=pyav",
-    ]
-    command += ["--num_workers=0", "--batch_size=4", "--steps=4", f"--output_dir={output_dir}"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    assert done.returncode == 0, done.stderr[-3000:]
-    return output_dir
-
-
-@pytest.fixture(scope="module")
-def checkpoint(run_dir) -> Path:
-    return run_dir / "checkpoints" / "last" / "pretrained_model"
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,43 @@
+"""One tiny data set, and one checkpoint trained on it by LeRobot's own command, for all tests that want one.
+
+They read them; a test that writes takes a copy.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_set(tmp_path_factory) -> Path:
+    from tiny_run import CAMERAS, LENGTHS, make_data_set  # imports LeRobot, which not every test wants
+
+    return make_data_set(tmp_path_factory.mktemp("data") / "tiny", LENGTHS, CAMERAS)
+
+
+@pytest.fixture(scope="session")
+def run_dir(data_set, tmp_path_factory) -> Path:
+    """A run of the real lerobot-train on episodes 0 and 2, with labels other than the default."""
+    from tiny_run import REPO_ID, TINY_POLICY
+
+    output_dir = tmp_path_factory.mktemp("work") / "outputs" / "train" / "tiny_run"
+    policy = [f"--policy.{k}={'null' if v is None else str(v).lower()}" for k, v in TINY_POLICY.items()]
+    command = [sys.executable, "-m", "lerobot.scripts.lerobot_train", "--policy.type=rewact", *policy]
+    command += [f"--dataset.repo_id={REPO_ID}", f"--dataset.root={data_set}", "--dataset.episodes=[0,2]"]
+    command += [
+        "--dataset.reward_start_pct=0.1",
+        "--dataset.reward_end_pct=0.8",
+        "--dataset.video_backend=pyav",
+    ]
+    command += ["--num_workers=0", "--batch_size=4", "--steps=4", f"--output_dir={output_dir}"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    return output_dir
+
+
+@pytest.fixture(scope="session")
+def checkpoint(run_dir) -> Path:
+    return run_dir / "checkpoints" / "last" / "pretrained_model"

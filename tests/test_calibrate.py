@@ -1,0 +1,71 @@
+"""scripts/calibrate.py: the threshold in the checkpoint, and what it refuses."""
+
+import json
+import shutil
+import sys
+
+import calibrate
+import numpy as np
+import pytest
+from cli import UserError
+
+from lerobot.configs import PreTrainedConfig
+from lerobot.policies.act.reward_stop import conformal_threshold, early_peak
+
+
+@pytest.fixture
+def own_checkpoint(checkpoint, tmp_path):
+    return shutil.copytree(checkpoint, tmp_path / "pretrained_model")
+
+
+@pytest.fixture
+def run(monkeypatch):
+    def call(*arguments):
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        monkeypatch.setattr(sys, "argv", ["calibrate.py", *map(str, arguments), "--device", "cpu"])
+        calibrate.main()
+
+    return call
+
+
+def test_the_threshold_is_that_of_the_held_out_episodes(own_checkpoint, run, monkeypatch, capsys):
+    seen = {}
+    predict = calibrate.predict_episodes
+
+    def spy(opened):
+        seen["episodes"], seen["rewards"] = opened.choice.episodes, predict(opened)
+        return seen["rewards"]
+
+    monkeypatch.setattr(calibrate, "predict_episodes", spy)
+    before = json.loads((own_checkpoint / "config.json").read_text())
+    run("--policy-path", own_checkpoint)
+    assert seen["episodes"] == [1, 3]  # it was trained on 0 and 2
+    # 10 frames a second, so the rule holds for 5; the label of this training is 1 from 80 % of an episode on.
+    peaks = [early_peak(r, int(np.ceil(0.8 * (len(r) - 1))), 5) for r in seen["rewards"]]
+    after = json.loads((own_checkpoint / "config.json").read_text())
+    assert after == before | {"reward_stop_threshold": pytest.approx(conformal_threshold(peaks))}
+    assert PreTrainedConfig.from_pretrained(own_checkpoint).reward_stop_threshold is not None
+    assert "2 episodes promise no more than 33%" in capsys.readouterr().err
+    assert not list(own_checkpoint.glob("*.partial"))
+
+
+def test_no_threshold_is_written_where_none_would_do(own_checkpoint, run, monkeypatch):
+    before = (own_checkpoint / "config.json").read_bytes()
+    monkeypatch.setattr(calibrate, "predict_episodes", lambda opened: [np.ones(12), np.ones(11)])
+    with pytest.raises(UserError, match="in 2 of 2 episodes the reward is 1"):
+        run("--policy-path", own_checkpoint)
+    assert (own_checkpoint / "config.json").read_bytes() == before
+
+
+def test_training_episodes_do_not_calibrate(own_checkpoint, run):
+    config = json.loads((own_checkpoint / "train_config.json").read_text())
+    config["dataset"]["episodes"] = None
+    (own_checkpoint / "train_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="held out"):
+        run("--policy-path", own_checkpoint)
+
+
+def test_a_share_that_is_none(own_checkpoint, run, capsys):
+    with pytest.raises(SystemExit):
+        run("--policy-path", own_checkpoint, "--early-stops", "1.5")
+    assert "1.5" in capsys.readouterr().err
