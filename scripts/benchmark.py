@@ -4,12 +4,14 @@
     make benchmark QUICK=1                                # one task, one seed: about half an hour on two cores
     make benchmark                                        # everything: hours; it resumes where it stopped
     make benchmark ARGS="--tasks drawer-open-v3 pick-place-v3 --seeds 1000 1001"
+    make benchmark ARGS="--real-dataset <folder>"         # with the recordings of a real arm, cr5_banana
 
 For each task and seed it trains, with lerobot-train, RewACT with the original's reward head and RewACT as
-shipped, lets them see the held-out episodes, and scores them (benchmark_score.py) beside a clock. Rows named
-"ours, ..." are the same checkpoint as "ours" with a part switched off.
+shipped (on two tasks plain ACT too), lets them see the held-out episodes, and scores them (benchmark_score.py)
+beside a clock. Rows named "ours, ..." are the same checkpoint as "ours" with a part switched off.
 
-Everything lies in --output-dir: data/, runs/ (the trainings), predictions/, results.json and table.md. What is there already is not done again.
+Everything lies in --output-dir: data/, runs/ (the trainings), predictions/, results.json, table.md, and a picture for
+each task. What is there already is not done again.
 """
 
 import argparse
@@ -18,85 +20,106 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from benchmark_data import TASKS, load_truth, make_task
+from benchmark_data import TASKS, load_cr5_truth, load_truth, make_task
+from benchmark_plot import draw_task
+from benchmark_predict import action_error, load, predict, read_episodes, step_times
+from benchmark_rollout import success_rate
 from benchmark_score import Episode, score
 from cli import UserError, run_cli
-from reward_metrics import clock
+from reward_metrics import clock, mae
 from train import DEMO_FLAGS
-from visualise import load_policy
 
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
-from lerobot.policies.act.reward_filter import RewardTracker
-from lerobot.policies.act.reward_head import RewardEvidence
 
 # Full trainings: lerobot-train's flags beside those of the demo.
 TRAININGS = {
     "original": {"policy.type": "rewact", "policy.reward_head": "decoder"},
     "ours": {"policy.type": "rewact"},
 }
+PLAIN = {"plain ACT": {"policy.type": "act"}}
 SEEDS = (1000, 1001, 1002)
-THREE_SEEDS = ("drawer-open-v3", "pick-place-v3")
-BATCH_SIZE = 64
+REAL = "cr5_banana"
+REAL_TRAIN, REAL_HELD_OUT = range(40), range(40, 48)
+THREE_SEEDS = ("drawer-open-v3", "pick-place-v3", REAL)
+PLAIN_TASKS = ("drawer-open-v3", "window-open-v3")  # with the first seed
+ENOUGH = 0.5  # success of plain ACT below which a comparison of successes says nothing
 
 
 @dataclass
-class Frames:
-    """The frames of one episode, in memory."""
+class Task:
+    """What there is to train on and to see of a task.
 
-    images: torch.Tensor  # (T, C, H, W) uint8
-    state: torch.Tensor  # (T, S)
+    Attributes:
+        name: of the task.
+        train: the root of the data set to train on.
+        flags: lerobot-train's, beside those of every task.
+        held_out: the roots of the data sets to see, with the episodes.
+        truth: of every held-out episode: kind, phase (T,), done (T,); switch (T,) on the real arm.
+        train_lengths: frames of every demonstration.
+    """
 
+    name: str
+    train: Path
+    flags: dict[str, str]
+    held_out: list[tuple[Path, range | None]]
+    truth: list[dict[str, Any]]
+    train_lengths: list[int]
 
-# ---- Data ----
-
-
-def read_episodes(root: Path) -> Iterator[Frames]:
-    """Every episode of a data set with one camera, its video decoded once from start to end."""
-    import av
-
-    dataset = LeRobotDataset(f"local/{root.name}", root=root, video_backend="pyav", return_uint8=True)
-    (camera,) = dataset.meta.camera_keys
-    columns = dataset.hf_dataset.with_format("numpy")
-    state = torch.from_numpy(np.stack(columns["observation.state"]))
-    videos: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
-    for index, episode in enumerate(dataset.meta.episodes):
-        file = root / dataset.meta.get_video_file_path(index, camera)
-        if file not in videos:
-            with av.open(str(file)) as container:
-                frames = [
-                    (frame.to_ndarray(format="rgb24"), frame.time) for frame in container.decode(video=0)
-                ]
-            videos = {file: (np.stack([f for f, _ in frames]), np.array([t for _, t in frames]))}
-        pictures, times = videos[file]
-        start = int(np.abs(times - episode[f"videos/{camera}/from_timestamp"]).argmin())
-        rows = slice(episode["dataset_from_index"], episode["dataset_to_index"])
-        stop = start + episode["length"]
-        yield Frames(
-            images=torch.from_numpy(pictures[start:stop]).permute(0, 3, 1, 2),
-            state=state[rows],
-        )
+    @property
+    def fps(self) -> int:
+        return LeRobotDataset(f"local/{self.train.name}", root=self.train).fps
 
 
-def folder_of(run: Path) -> Path:
-    return run / "checkpoints/last/pretrained_model"
+def simulated_task(name: str, data: Path) -> Task:
+    make_task(name, data)
+    truth = load_truth(data / "success") + load_truth(data / "failures")
+    return Task(
+        name=name,
+        train=data / "train",
+        flags={},
+        held_out=[(data / "success", None), (data / "failures", None)],
+        truth=[episode | {"done": episode["success"]} for episode in truth],
+        train_lengths=[len(episode["phase"]) for episode in load_truth(data / "train")],
+    )
 
 
-def train(run: Path, dataset: Path, seed: int, flags: dict[str, str]) -> None:
+def real_task(root: Path) -> Task:
+    """cr5_banana; the true progress is the linear label, `switch` the line through grasp and release."""
+    truth = load_cr5_truth(root)
+    return Task(
+        name=REAL,
+        train=root,
+        # 10 frames a second: 20 frames are as far as the demo's 40 of 80
+        flags={"dataset.episodes": json.dumps([*REAL_TRAIN]), "policy.chunk_size": "20"},
+        held_out=[(root, REAL_HELD_OUT)],
+        truth=[
+            {
+                "kind": "success",
+                "phase": truth[index]["linear"],
+                "done": truth[index]["switch"] >= 1,
+                "switch": truth[index]["switch"],
+            }
+            for index in REAL_HELD_OUT
+        ],
+        train_lengths=[truth[index]["length"] for index in REAL_TRAIN],
+    )
+
+
+def train(run: Path, name: str, dataset: Path, seed: int, flags: dict[str, str]) -> None:
     """A full training with lerobot-train, unless its checkpoint is there."""
-    if (folder_of(run) / "model.safetensors").is_file():
+    if (run / "checkpoints/last/pretrained_model/model.safetensors").is_file():
         return
     shutil.rmtree(run, ignore_errors=True)  # an interrupted one
     flags = (
         DEMO_FLAGS
         | {
-            "dataset.repo_id": f"local/{dataset.parent.name}",
+            "dataset.repo_id": f"local/{name}",
             "dataset.root": str(dataset),
             "output_dir": str(run),
             "seed": str(seed),
@@ -118,112 +141,72 @@ def train(run: Path, dataset: Path, seed: int, flags: dict[str, str]) -> None:
             raise UserError(f"training {run} failed, see {log}")
 
 
-# ---- Predictions ----
-
-
-def changed(frames: Frames) -> tuple[torch.Tensor, torch.Tensor]:
-    """The frames that differ from the one before, and for each frame which of them it equals.
-
-    A waiting arm shows the same picture for seconds; it need not be looked at again.
-    """
-    new = (frames.images[1:] != frames.images[:-1]).flatten(1).any(1) | (
-        frames.state[1:] != frames.state[:-1]
-    ).any(1)
-    new = torch.cat([torch.ones(1, dtype=torch.bool), new])
-    return new.nonzero()[:, 0], new.cumsum(0) - 1
-
-
-def look(policy: torch.nn.Module, preprocessor: Callable, frames: Frames, camera: str) -> RewardEvidence:
-    """The evidence of every frame of an episode."""
-    rows, same = changed(frames)
-    parts = []
-    for some in rows.split(BATCH_SIZE):
-        batch = preprocessor(
-            {
-                camera: frames.images[some].float() / 255,
-                "observation.state": frames.state[some],
-                "task": [""] * len(some),
-            }
-        )
-        parts.append(policy.reward_evidence(batch))
-    return RewardEvidence(
-        *(None if part[0] is None else torch.cat(part)[same] for part in zip(*parts, strict=True))
-    )
-
-
-def follow(head: torch.nn.Module, evidence: RewardEvidence) -> np.ndarray:
-    """(T,) the reward that select_action gives along an episode."""
-    tracker = RewardTracker(head)
-    rewards = [tracker(evidence.samples(slice(t, t + 1))) for t in range(len(evidence.logits))]
-    return torch.cat(rewards).cpu().numpy()
-
-
-def curves(policy: torch.nn.Module, evidence: RewardEvidence) -> dict[str, np.ndarray]:
-    """The rewards (T,) of an episode by row: one for the original head, those of ours with and without its parts."""
-    head = policy.model.reward_head
-    raw = head.value(evidence.logits).cpu().numpy()
-    if not head.reads_observation:
-        return {"original": raw}
-    return {
-        "ours": follow(head, evidence),
-        "ours, without familiarity": follow(head, evidence._replace(features=None)),
-        "ours, one frame alone": raw,
-    }
-
-
-@torch.no_grad()
-def predict(policy_dir: Path, roots: list[Path]) -> list[dict[str, np.ndarray]]:
-    """Rows and curves of every held-out episode, one after the other."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    policy, preprocessor = load_policy(policy_dir, [], device)
-    (camera,) = policy.config.image_features
-    return [
-        curves(policy, look(policy, preprocessor, frames, camera))
-        for root in roots
-        for frames in read_episodes(root)
-    ]
-
-
 # ---- One task, one seed ----
 
 
-def measure(task: str, seed: int, output: Path) -> dict[str, dict[str, Any]]:
-    """The figures of every row, from what is there or made anew."""
-    data = output / "data" / task
-    make_task(task, data)
-    truth = load_truth(data / "success") + load_truth(data / "failures")
-    fps = LeRobotDataset(f"local/{task}", root=data / "success").fps
-    lengths = [len(episode["phase"]) for episode in load_truth(data / "train")]
-    predictions = [{"clock": clock(len(episode["phase"]), float(np.mean(lengths)))} for episode in truth]
-    for name, flags in TRAININGS.items():
-        run = output / "runs" / task / f"seed{seed}" / name
-        train(run, data / "train", seed, flags)
-        file = output / "predictions" / task / f"seed{seed}" / f"{name}.npz"
-        if not file.is_file():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            found = predict(folder_of(run), [data / "success", data / "failures"])
-            np.savez_compressed(
-                file, **{f"{i}/{row}": curve for i, rows in enumerate(found) for row, curve in rows.items()}
-            )
-        with np.load(file) as saved:
-            for key in saved.files:
-                index, row = key.split("/", 1)
-                predictions[int(index)][row] = saved[key]
-    return {
-        row: score(
-            [
-                Episode(
-                    kind=episode["kind"],
-                    reward=p[row],
-                    phase=episode["phase"],
-                    done=episode["success"],
-                    fps=fps,
-                )
-                for episode, p in zip(truth, predictions, strict=True)
-            ]
+def predictions(task: Task, name: str, checkpoint: Path, file: Path) -> dict[str, list[np.ndarray]]:
+    """The curves by row and held-out episode, from `file` or made anew."""
+    if not file.is_file():
+        policy, preprocessor, _ = load(checkpoint)
+        frames = [episode for root, episodes in task.held_out for episode in read_episodes(root, episodes)]
+        found = predict(policy, preprocessor, frames)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            file, **{f"{i}/{row}": curve for row, curves in found.items() for i, curve in enumerate(curves)}
         )
-        for row in predictions[0]
-    }
+    rows: dict[str, list[np.ndarray]] = {}
+    with np.load(file) as saved:
+        for key in sorted(saved.files, key=lambda key: int(key.split("/")[0])):
+            rows.setdefault(key.split("/", 1)[1], []).append(saved[key])
+    return rows
+
+
+def measure_actions(task: Task, checkpoints: dict[str, Path], file: Path) -> dict[str, dict[str, float]]:
+    """Action error, success rate and time of a step by training, from `file` or made anew."""
+    if not file.is_file():
+        policies = {name: load(folder) for name, folder in checkpoints.items()}
+        root, episodes = task.held_out[0]  # successes
+        frames = list(read_episodes(root, episodes))
+        times = step_times(policies, frames[0])
+        figures = {
+            name: {"action_l1": action_error(*parts, frames), "ms": times[name]}
+            for name, parts in policies.items()
+        }
+        if "plain ACT" in policies:
+            for name, parts in policies.items():
+                figures[name]["success_rate"] = success_rate(*parts, task.name, max(task.train_lengths))
+        file.write_text(json.dumps(figures, indent=1))
+    return json.loads(file.read_text())
+
+
+def measure(task: Task, seed: int, trainings: dict[str, dict[str, str]], output: Path) -> dict[str, dict]:
+    """The figures of every row, from what is there or made anew."""
+    rows = {"clock": [clock(len(e["phase"]), float(np.mean(task.train_lengths))) for e in task.truth]}
+    checkpoints = {}
+    for name, flags in trainings.items():
+        run = output / "runs" / task.name / f"seed{seed}" / name
+        train(run, task.name, task.train, seed, task.flags | flags)
+        checkpoints[name] = run / "checkpoints/last/pretrained_model"
+        if name not in PLAIN:
+            file = output / "predictions" / task.name / f"seed{seed}" / f"{name}.npz"
+            rows |= predictions(task, name, checkpoints[name], file)
+    figures = {}
+    for row, curves in rows.items():
+        episodes = [
+            Episode(kind=e["kind"], reward=curve, phase=e["phase"], done=e["done"], fps=task.fps)
+            for e, curve in zip(task.truth, curves, strict=True)
+        ]
+        figures[row] = score(episodes)
+        if "switch" in task.truth[0]:
+            figures[row]["mae_switch"] = float(
+                np.mean([mae(curve, e["switch"]) for e, curve in zip(task.truth, curves, strict=True)])
+            )
+    file = output / "predictions" / task.name / f"seed{seed}" / "actions.json"
+    for name, values in measure_actions(task, checkpoints, file).items():
+        figures.setdefault(name, {}).update(values)
+    if seed == SEEDS[0]:
+        draw_task(output / f"{task.name}.png", task.name, task.truth, rows, task.fps)
+    return figures
 
 
 # ---- The table ----
@@ -233,7 +216,8 @@ COLUMNS = {
     "mae": "MAE", "voc": "VOC", "auroc_final_miss": "miss", "auroc_final_stall": "stall",
     "auroc_final_ghost": "ghost", "auroc_final_wrong_goal": "wrong goal", "final_success": "final, success",
     "final_ghost": "final, ghost", "false_stops": "false stops", "early_stops": "early stops",
-    "missed_stops": "missed stops", "stop_delay_s": "delay, s", "ece": "ECE",
+    "missed_stops": "missed stops", "stop_delay_s": "delay, s", "ece": "ECE", "mae_switch": "MAE to the switches",
+    "action_l1": "action L1", "success_rate": "success of the policy", "ms": "ms a step",
 }  # fmt: skip
 
 
@@ -281,29 +265,41 @@ def main() -> None:
     # fmt: off
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS),
-        help="the tasks to measure")
+        help="the simulated tasks to measure")
+    parser.add_argument("--real-dataset", type=Path,
+        help="the folder of cr5_banana, the recordings of a real arm; without it they are left out")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS),
-        help="the seeds of the trainings; all but the first are for drawer-open and pick-place alone")
+        help="the seeds of the trainings; all but the first are for drawer-open, pick-place and the real arm alone")
     parser.add_argument("--quick", action="store_true",
         help="the first task with the first seed alone")
     parser.add_argument("--output-dir", type=Path, default=Path("outputs/benchmark"),
         help="where data, trainings and results go")
     args = parser.parse_args()
     # fmt: on
-    tasks, seeds = (args.tasks[:1], args.seeds[:1]) if args.quick else (args.tasks, args.seeds)
+    if args.real_dataset and not (args.real_dataset / "events.json").is_file():
+        raise UserError(f"no cr5_banana at {args.real_dataset}: there is no events.json in it.")
+    names, seeds = (args.tasks[:1], args.seeds[:1]) if args.quick else (args.tasks, args.seeds)
+    if args.real_dataset and not args.quick:
+        names = [*names, REAL]
     results: dict[str, dict] = {}
     for seed in seeds:
-        for task in tasks:
-            if seed != seeds[0] and task not in THREE_SEEDS:
+        for name in names:
+            if seed != seeds[0] and name not in THREE_SEEDS:
                 continue
-            print(f"{task}, seed {seed}", flush=True)
-            results.setdefault(task, {})[str(seed)] = measure(task, seed, args.output_dir)
+            print(f"{name}, seed {seed}", flush=True)
+            task = (
+                real_task(args.real_dataset)
+                if name == REAL
+                else simulated_task(name, args.output_dir / "data" / name)
+            )
+            plain = PLAIN if name in PLAIN_TASKS and seed == seeds[0] else {}
+            results.setdefault(name, {})[str(seed)] = measure(task, seed, plain | TRAININGS, args.output_dir)
             machine = {
                 "platform": platform.platform(),
                 "torch": torch.__version__,
                 "threads": torch.get_num_threads(),
             }
-            config = {"trainings": TRAININGS, "flags": DEMO_FLAGS, "machine": machine}
+            config = {"trainings": PLAIN | TRAININGS, "flags": DEMO_FLAGS, "machine": machine}
             (args.output_dir / "results.json").write_text(
                 json.dumps({"config": config, "results": results}, indent=1)
             )

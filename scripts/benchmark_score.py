@@ -4,19 +4,19 @@
 
     score([Episode(kind="success", reward=..., phase=..., success=..., fps=80), ...])
 
-Plain numpy: no LeRobot, no torch, no files. A figure that is not defined (no failures, say) is None.
+Plain numpy and no files. The stop rule and its calibration are the policy's own. A figure that is not defined
+(no failures, say) is None.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from reward_metrics import auroc, calibration_error, mae, spearman_with_time, stop_frame
+from reward_metrics import auroc, calibration_error, mae, spearman_with_time
+
+from lerobot.policies.act.reward_stop import HOLD_S, StopRule, conformal_threshold, early_peak, hold_frames
 
 SUCCESS = "success"
-# The share of held-out successes that the calibrated stop rule may stop too early.
-EARLY_STOPS = 0.1
-HOLD_S = 0.2  # for how long the reward has to stay at the threshold
 
 
 @dataclass
@@ -42,42 +42,28 @@ class Episode:
         """The frame in which the task is solved for the first time."""
         return int(np.argmax(self.done))
 
+    @property
+    def hold(self) -> int:
+        """The frames for which the reward has to stay at the threshold."""
+        return hold_frames(HOLD_S, self.fps)
 
-def early_peak(episode: Episode) -> float:
-    """The highest threshold at which the stop rule would stop this success too early: its reward's highest
-    level, before the task is solved, that lasts as long as the rule asks for."""
-    reward, hold = episode.reward[: episode.completion], hold_frames(episode)
-    if len(reward) < hold:
-        return 0.0
-    return float(np.lib.stride_tricks.sliding_window_view(reward, hold).min(axis=1).max())
-
-
-def hold_frames(episode: Episode) -> int:
-    return max(1, round(HOLD_S * episode.fps))
-
-
-def conformal_threshold(peaks: Sequence[float], early_stops: float = EARLY_STOPS) -> float:
-    """The threshold that stops a new success too early with probability `early_stops` at most.
-
-    Split conformal prediction (Vovk et al. 2005): the k-th smallest of n early peaks, k = ceil((n + 1)(1 -
-    early_stops)), holds for a new episode like these. With too few episodes for the promise it is the highest.
-
-    Args:
-        peaks: (n,) `early_peak` of successes that neither training nor the measurement uses.
-        early_stops: the share of early stops to be allowed, in (0, 1).
-    """
-    ordered = np.sort(np.asarray(peaks, dtype=np.float64))
-    k = min(int(np.ceil((len(ordered) + 1) * (1 - early_stops))), len(ordered))
-    return float(np.nextafter(ordered[k - 1], np.inf))
+    def stop(self, threshold: float) -> int | None:
+        """The frame at which the stop rule ends the episode, None if it never does."""
+        if threshold > 1:
+            return None
+        rule = StopRule(threshold, self.hold)
+        return next((frame for frame, reward in enumerate(self.reward) if rule(reward)), None)
 
 
 def score_stops(calibration: Sequence[Episode], test: Sequence[Episode]) -> dict[str, float | None]:
     """The stop rule at the threshold that `calibration` gives, on the episodes of `test`."""
-    threshold = conformal_threshold([early_peak(episode) for episode in calibration])
+    threshold = conformal_threshold(
+        [early_peak(episode.reward, episode.completion, episode.hold) for episode in calibration]
+    )
     early = missed = 0
     delays, false = [], []
     for episode in test:
-        frame = stop_frame(episode.reward, threshold, hold_frames(episode))
+        frame = episode.stop(threshold)
         if episode.kind != SUCCESS:
             false.append(frame is not None)
         elif frame is None:

@@ -105,7 +105,7 @@ def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, float | None
     return means
 
 
-# ---- Successes against failures, and when to stop ----
+# ---- Successes against failures ----
 
 
 def auroc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
@@ -136,19 +136,3 @@ def calibration_error(confidence: np.ndarray, outcome: np.ndarray, bins: int = 1
     counts = np.bincount(which, minlength=bins)
     gap = np.abs(np.bincount(which, confidence, bins) - np.bincount(which, outcome, bins))
     return float(gap[counts > 0].sum() / len(confidence))
-
-
-def stop_frame(reward: np.ndarray, threshold: float, hold: int) -> int | None:
-    """The frame at which a stop rule ends the episode, None if it never does.
-
-    Args:
-        reward: (T,) one episode's reward.
-        threshold: stop when the reward has been at least this ...
-        hold: ... in this many frames in a row, the last of which is the one returned.
-    """
-    run = 0
-    for frame, above in enumerate(_curve(reward, "reward") >= threshold):
-        run = run + 1 if above else 0
-        if run >= max(hold, 1):
-            return frame
-    return None

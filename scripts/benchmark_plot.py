@@ -1,0 +1,57 @@
+"""Pictures of the benchmark: a success, a ghost and a stall, with the reward of one frame alone and followed over time."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # before pyplot: no screen is needed, and none may be there
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+KINDS = ("success", "ghost", "stall")
+TITLES = {
+    "success": "a success that pauses",
+    "ghost": "a ghost: the whole motion, without the object",
+    "stall": "a stall: it stops half way",
+}
+# Okabe and Ito's palette, which colour-blind readers can tell apart; the line styles differ as well.
+LINES = {
+    "ours": {"color": "#0072B2", "linewidth": 2, "label": "RewACT, followed over time"},
+    "ours, one frame alone": {"color": "#56B4E9", "linewidth": 0.8, "label": "RewACT, one frame alone"},
+    "original": {"color": "#D55E00", "linewidth": 1, "linestyle": "--", "label": "the original's head"},
+    "clock": {"color": "#E69F00", "linewidth": 1, "linestyle": ":", "label": "a clock"},
+}
+
+
+def choose(truth: list[dict[str, Any]], kind: str) -> int | None:
+    """The first episode of a kind; of the successes the first that pauses for half a second or more."""
+    for index, episode in enumerate(truth):
+        paused = np.diff(episode["phase"])[: int(np.argmax(episode["done"]))] == 0
+        if episode["kind"] == kind and (kind != "success" or paused.sum() > 40):
+            return index
+    return next((i for i, episode in enumerate(truth) if episode["kind"] == kind), None)
+
+
+def draw_task(
+    path: Path, name: str, truth: list[dict[str, Any]], rows: dict[str, list[np.ndarray]], fps: float
+) -> None:
+    """Draw the episodes that `choose` picks, whatever they show."""
+    chosen = [(kind, index) for kind in KINDS if (index := choose(truth, kind)) is not None]
+    figure, axes = plt.subplots(
+        1, len(chosen), figsize=(4 * len(chosen), 3.2), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axis, (kind, index) in zip(axes[0], chosen, strict=True):
+        seconds = np.arange(len(truth[index]["phase"])) / fps
+        for row, style in LINES.items():
+            if row in rows:
+                axis.plot(seconds, rows[row][index], **style)
+        # What the arm does: in a success this is the true progress, in a failure it is not worth more than 0.
+        label = "true progress" if kind == "success" else "the arm's motion"
+        axis.plot(seconds, truth[index]["phase"], color="#666666", linewidth=1, linestyle="-.", label=label)
+        axis.set(title=TITLES[kind], xlabel="seconds", ylim=(-0.03, 1.05))
+        axis.legend(fontsize=7, loc="upper left" if kind == "success" else "best", framealpha=0.8)
+    axes[0][0].set_ylabel(f"reward, {name}")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

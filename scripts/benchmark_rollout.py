@@ -1,0 +1,56 @@
+"""How often a trained policy solves a task of the benchmark, in the simulator that its demonstrations are from."""
+
+import os
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from benchmark_data import Camera, Judge, draw_plan, make_simulator, place
+from benchmark_predict import observe
+from demo_dataset import make_frame
+from rendering import choose_mujoco_gl
+
+EPISODES = 20
+SEED = 1  # of the scenes; the demonstrations' is 0
+TIME = 2  # times as long as the longest demonstration
+
+
+@torch.no_grad()
+def success_rate(
+    policy: torch.nn.Module,
+    preprocessor: Callable,
+    postprocessor: Callable,
+    task: str,
+    longest: int,
+    image_size: int = 96,
+) -> float:
+    """The share of scenes that the policy solves, placed as the demonstrations' are and in none of them.
+
+    The policy sees a picture whenever its actions are used up, as `select_action` does.
+
+    Args:
+        longest: frames of the longest demonstration.
+    """
+    os.environ["MUJOCO_GL"] = choose_mujoco_gl()
+    env = make_simulator(task, image_size)
+    solved = 0
+    for index in range(EPISODES):
+        plan = draw_plan(task, "train", index, np.random.default_rng([SEED, index]))
+        raw = place(env, plan, plan.seed)
+        judge, camera = Judge(plan, env._env), Camera(env)
+        actions: list[np.ndarray] = []
+        for _ in range(TIME * longest):
+            if not actions:
+                frame = make_frame(camera(raw), np.zeros(4, np.float32))
+                image = torch.from_numpy(frame["observation.image"]).permute(2, 0, 1)[None]
+                state = torch.from_numpy(frame["observation.state"])[None]
+                chunk = postprocessor(
+                    policy.predict_action_chunk(observe(policy, preprocessor, image, state))
+                )
+                actions = list(chunk[0, : policy.config.n_action_steps].cpu().numpy())
+            action = np.clip(actions.pop(0), -1, 1).astype(np.float32)
+            raw = env._env.step(action)[0]
+            if judge(raw, action)["success"]:
+                solved += 1
+                break
+    return solved / EPISODES

@@ -1,0 +1,83 @@
+"""scripts/benchmark_predict.py: what it says is what the policy says, one observation after the other."""
+
+import numpy as np
+import pytest
+import torch
+from benchmark_predict import action_error, load, observe, predict, read_episodes, step_times
+from tiny_run import LENGTHS
+
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A data set with one camera, and a policy for it that has learned nothing but what is familiar."""
+    from tiny_run import TINY_POLICY, make_data_set
+
+    from lerobot.configs.default import DatasetConfig
+    from lerobot.datasets.reward_labels import ProgressLabels
+    from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
+    from lerobot.policies.act.reward_calibration import calibrate_reward
+
+    root = make_data_set(tmp_path_factory.mktemp("data") / "one", LENGTHS, {"observation.image": (64, 64, 3)})
+    dataset = LeRobotDataset("local/one", root=root, video_backend="pyav")
+    dataset.reward_labels = ProgressLabels(
+        LENGTHS, DatasetConfig.reward_start_pct, DatasetConfig.reward_end_pct
+    )
+    policy = make_policy(make_policy_config("rewact", **TINY_POLICY), ds_meta=dataset.meta)
+    preprocessor, postprocessor = make_pre_post_processors(policy.config, dataset_stats=dataset.meta.stats)
+    calibrate_reward(policy, preprocessor, dataset)
+    folder = tmp_path_factory.mktemp("policy")
+    for part in (policy, preprocessor, postprocessor):
+        part.save_pretrained(folder)
+    return root, folder
+
+
+def test_the_frames_are_those_of_the_data_set(small):
+    root, _ = small
+    dataset = LeRobotDataset("local/one", root=root, video_backend="pyav", return_uint8=True)
+    (episode,) = read_episodes(root, [2])
+    first = LENGTHS[0] + LENGTHS[1]
+    for t in (0, LENGTHS[2] - 1):
+        item = dataset[first + t]
+        torch.testing.assert_close(episode.images[t], item["observation.image"])
+        torch.testing.assert_close(episode.state[t], item["observation.state"])
+        torch.testing.assert_close(episode.action[t], item["action"])
+    assert len(episode.images) == len(episode.state) == LENGTHS[2]
+
+
+def test_rewards_of_all_episodes_at_once_are_those_of_select_action(small):
+    root, folder = small
+    policy, preprocessor, _ = load(folder)
+    episodes = list(read_episodes(root))
+    rows = predict(policy, preprocessor, episodes)
+    for index, frames in enumerate(episodes):
+        policy.reset()
+        expected = [
+            policy.select_action(
+                observe(policy, preprocessor, frames.images[t : t + 1], frames.state[t : t + 1])
+            )[1].item()
+            for t in range(LENGTHS[index])
+        ]
+        np.testing.assert_allclose(rows["ours"][index], expected, atol=1e-4)
+    assert [len(curve) for curve in rows["ours, one frame alone"]] == LENGTHS
+
+
+def test_action_error_is_that_of_the_actions(small, monkeypatch):
+    root, folder = small
+    policy, preprocessor, postprocessor = load(folder)
+    episodes = list(read_episodes(root, [0]))
+    monkeypatch.setattr("benchmark_predict.ACTION_EVERY", 100)  # the first frame alone
+    chunk = policy.predict_action_chunk(
+        observe(policy, preprocessor, episodes[0].images[:1], episodes[0].state[:1])
+    )
+    actual = episodes[0].action[: policy.config.chunk_size]
+    expected = (postprocessor(chunk)[0, : len(actual)] - actual).abs().mean().item()
+    assert action_error(policy, preprocessor, postprocessor, episodes) == pytest.approx(expected, rel=1e-5)
+
+
+def test_every_policy_is_timed(small, monkeypatch):
+    root, folder = small
+    monkeypatch.setattr("benchmark_predict.TIMED_STEPS", 3)
+    times = step_times({"one": load(folder), "other": load(folder)}, next(read_episodes(root)))
+    assert set(times) == {"one", "other"} and min(times.values()) > 0
