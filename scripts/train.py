@@ -105,19 +105,24 @@ def make_flags(args: argparse.Namespace) -> dict[str, str]:
     return flags
 
 
-def main() -> None:
-    args = parse_args()
-    extra = shlex.split(args.args)
+def make_command(flags: dict[str, str], extra: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The lerobot-train command, and those of the flags that `extra` leaves as they are."""
     extra_names = {arg[2:].split("=")[0] for arg in extra if arg.startswith("--")}
     if {"policy.path", "config_path"} & extra_names:
         # These bring a policy of their own.
         extra_names.add("policy.type")
-    flags = {name: value for name, value in make_flags(args).items() if name not in extra_names}
+    flags = {name: value for name, value in flags.items() if name not in extra_names}
     command = [
         str(Path(sys.executable).with_name("lerobot-train")),
         *(f"--{name}={value}" for name, value in flags.items()),
         *extra,
     ]
+    return command, flags
+
+
+def main() -> None:
+    args = parse_args()
+    command, flags = make_command(make_flags(args), shlex.split(args.args))
     print("lerobot-train", shlex.join(command[1:]), flush=True)
 
     # Ctrl-C reaches lerobot-train as well; its exit code is ours.
