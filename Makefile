@@ -17,10 +17,10 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump pr \
-	demo-dataset train visualise calibrate benchmark test test-upstream lint clean
+	demo-dataset train visualise calibrate score benchmark benchmark-speed test test-upstream lint clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 ## The patched LeRobot
 setup: ## fill lerobot/ and make .venv (LEROBOT_URL=<git URL or path>)
@@ -64,6 +64,14 @@ visualise: apply ## draw the reward of the last training run, or of POLICY= (DAT
 calibrate: apply ## find the reward at which the task counts as done (POLICY= DATASET= ROOT= EPISODES= ARGS="--early-stops 0.1")
 	@$(PYTHON) scripts/calibrate.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
 		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(ARGS)
+
+score: apply ## score a data set for RA-BC with the last run or POLICY= (DATASET= ROOT= EPISODES= OUTPUT= CROSS_FIT=K STEPS= ARGS=)
+	@$(PYTHON) scripts/score_dataset.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
+		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(call flag,output,$(OUTPUT)) \
+		$(call flag,cross-fit,$(CROSS_FIT)) $(call flag,steps,$(STEPS)) $(call flag,args,$(ARGS)) $(SCORE_ARGS)
+
+benchmark-speed: apply ## what the reward costs, each figure against plain ACT (ARGS="--sizes 96x96")
+	@$(PYTHON) scripts/benchmark_speed.py $(ARGS)
 
 benchmark: apply ## measure the reward where the truth is known; hours, it resumes (QUICK=1: half an hour; ARGS=)
 	@$(PYTHON) scripts/benchmark.py $(if $(QUICK),--quick) $(ARGS)

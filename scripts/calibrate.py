@@ -16,7 +16,7 @@ import os
 import sys
 
 import numpy as np
-from cli import UserError, parse_episodes, run_cli
+from cli import UserError, format_episodes, parse_episodes, run_cli
 from visualise import Opened, default_device, open_run, predict, read_json, rows_of_episode
 
 from lerobot.policies.act.reward_stop import EARLY_STOPS, HOLD_S, conformal_threshold, early_peak, hold_frames
@@ -82,9 +82,14 @@ def main() -> None:
             "no episodes are known to be held out from training: name successes that it has not seen "
             "(EPISODES=, or DATASET= and ROOT= of another recording)."
         )
+    never = [episode for episode in opened.choice.episodes if opened.label(episode).max() < 1]
+    if never:
+        raise UserError(
+            f"episodes {format_episodes(never)} are labelled as never done: name successes alone (EPISODES=)."
+        )
     fps = opened.dataset.meta.fps
     rewards = predict_episodes(opened)
-    completions = [int(np.argmax(opened.label(len(reward)) >= 1)) for reward in rewards]
+    completions = [int(np.argmax(opened.label(episode) >= 1)) for episode in opened.choice.episodes]
     hold = hold_frames(HOLD_S, fps)
     peaks = [early_peak(r, done, hold) for r, done in zip(rewards, completions, strict=True)]
     threshold = conformal_threshold(peaks, args.early_stops)

@@ -21,7 +21,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -50,7 +50,7 @@ from tqdm import tqdm
 from lerobot.configs import FeatureType, PreTrainedConfig
 from lerobot.configs.default import DatasetConfig
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
-from lerobot.datasets.reward_labels import progress_reward
+from lerobot.datasets.reward_labels import ProgressLabels, make_reward_labels
 from lerobot.policies import get_policy_class, make_pre_post_processors
 from lerobot.processor import RenameObservationsProcessorStep
 from lerobot.utils.device_utils import is_torch_device_available
@@ -716,30 +716,49 @@ class Opened:
 
     Attributes:
         folder: the policy's config.json lies in it; `name` is that of its run, `step` that of the checkpoint.
-        trained: the `dataset` part of its train_config.json, empty where it has none.
         dataset: holds the episodes of `choice`, of the cameras `inputs` alone.
+        labels: of the data set's episodes, made with `label_settings`.
     """
 
     folder: Path
     name: str
     step: int | None
-    trained: dict[str, Any]
     policy: torch.nn.Module
     preprocessor: Any
     dataset: LeRobotDataset
     inputs: dict[str, str]
     choice: Choice
+    labels: ProgressLabels
+    label_settings: dict[str, Any]
 
-    def label(self, length: int) -> np.ndarray:
-        """(T,) what the policy was trained to predict for an episode of this length."""
-        return progress_reward(np.arange(length), length, *self.percentages)
+    def label(self, episode: int) -> np.ndarray:
+        """(T,) what the policy was trained to predict for an episode, had it been trained on it."""
+        if not self.labels.is_labelled(episode):  # excluded from the reward loss by hand
+            return replace(self.labels, curves={}).episode(episode)
+        return self.labels.episode(episode)
 
-    @property
-    def percentages(self) -> tuple[float, float]:
-        """Where the label's ramp starts and ends."""
-        defaults = DatasetConfig.reward_start_pct, DatasetConfig.reward_end_pct
-        keys = "reward_start_pct", "reward_end_pct"
-        return tuple(self.trained.get(key, default) for key, default in zip(keys, defaults, strict=True))
+
+# What says how the labels of a training were made, of the `dataset` part of its train_config.json.
+LABEL_SETTINGS = (
+    "reward_start_pct",
+    "reward_end_pct",
+    "reward_interpolation",
+    "reward_source",
+    "reward_labels",
+)
+
+
+def labels_as_trained(
+    dataset: LeRobotDataset, trained: dict[str, Any], choice: Choice
+) -> tuple[ProgressLabels, dict[str, Any]]:
+    """The labels of the data set, made as the training's were, and the settings."""
+    settings = {key: trained[key] for key in LABEL_SETTINGS if trained.get(key) is not None}
+    if choice.rule == "other-data-set":  # a label file is for one data set
+        settings.pop("reward_labels", None)
+    try:
+        return make_reward_labels(dataset, DatasetConfig(repo_id=dataset.repo_id, **settings)), settings
+    except ValueError as error:
+        raise UserError(f"the labels of the training cannot be had here: {error}") from error
 
 
 def open_run(args: argparse.Namespace, device: str) -> Opened:
@@ -779,7 +798,8 @@ def open_run(args: argparse.Namespace, device: str) -> Opened:
     print(f"episodes  {format_episodes(choice.episodes)} ({choice.rule})")
     for warning in choice.warnings:
         print(f"WARNING   {warning}", file=sys.stderr)
-    return Opened(folder, name, step, trained, policy, preprocessor, dataset, inputs, choice)
+    labels, settings = labels_as_trained(dataset, trained, choice)
+    return Opened(folder, name, step, policy, preprocessor, dataset, inputs, choice, labels, settings)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -792,7 +812,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise UserError(f"the policy at {opened.folder} sees no camera, so there is nothing to draw.")
     output_dir = make_output_dir(args.output_dir, opened.name)
 
-    start_pct, end_pct = opened.percentages
     mean_train_length = float(np.mean(choice.train_lengths)) if choice.train_lengths else None
     lengths = {episode: len(rows_of_episode(dataset, episode)) for episode in choice.episodes}
     prefix = re.sub(r"[^\w.-]+", "_", repo_id)
@@ -801,7 +820,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for done, episode in enumerate(choice.episodes, start=1):
             progress.set_description(f"episode {episode} ({done}/{len(choice.episodes)})")
             length = lengths[episode]
-            label = opened.label(length)
+            label = opened.label(episode)
             baseline = None if mean_train_length is None else clock(length, mean_train_length)
             note = caption(repo_id, episode, choice)
             stem = output_dir / f"{prefix}_episode_{episode:06d}"
@@ -837,7 +856,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "rule": choice.rule,
             "trained_on": None if choice.trained_on is None else format_episodes(choice.trained_on),
         },
-        "labels": {"reward_start_pct": start_pct, "reward_end_pct": end_pct},
+        "labels": opened.label_settings,
         "clock": {"mean_train_length": mean_train_length},
         "warnings": choice.warnings,
         "mean": means,

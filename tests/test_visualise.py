@@ -233,7 +233,11 @@ def test_the_figures_are_those_of_the_plain_computation(drawn, checkpoint, data_
             assert row[name] == pytest.approx(value, abs=1e-4), name
     for name, value in summary["mean"].items():
         assert value == pytest.approx(np.mean([row[name] for row in summary["episodes"]]))
-    assert summary["labels"] == {"reward_start_pct": 0.1, "reward_end_pct": 0.8}
+    assert summary["labels"] == {
+        "reward_start_pct": 0.1,
+        "reward_end_pct": 0.8,
+        "reward_interpolation": "linear",
+    }
     assert summary["clock"] == {"mean_train_length": 8.0}
 
 
