@@ -55,38 +55,35 @@ class Episode:
         return next((frame for frame, reward in enumerate(self.reward) if rule(reward)), None)
 
 
-def score_stops(calibration: Sequence[Episode], test: Sequence[Episode]) -> dict[str, float | None]:
-    """The stop rule at the threshold that `calibration` gives, on the episodes of `test`."""
-    threshold = conformal_threshold(
-        [early_peak(episode.reward, episode.completion, episode.hold) for episode in calibration]
-    )
+def score_stops(successes: Sequence[Episode], failures: Sequence[Episode]) -> dict[str, float | None]:
+    """The stop rule at a calibrated threshold: for each success that which all others give, for failures that of all.
+
+    So no success has a part in the threshold that it is measured with.
+    """
+    peaks = [early_peak(episode.reward, episode.completion, episode.hold) for episode in successes]
+    threshold = conformal_threshold(peaks)
+    false = [episode.stop(threshold) is not None for episode in failures]
     early = missed = 0
-    delays, false = [], []
-    for episode in test:
-        frame = episode.stop(threshold)
-        if episode.kind != SUCCESS:
-            false.append(frame is not None)
-        elif frame is None:
+    delays = []
+    for i, episode in enumerate(successes):
+        frame = episode.stop(conformal_threshold(peaks[:i] + peaks[i + 1 :]))
+        if frame is None:
             missed += 1
         elif frame < episode.completion:
             early += 1
         else:
             delays.append((frame - episode.completion) / episode.fps)
-    successes = early + missed + len(delays)
     return {
         "stop_threshold": threshold,
         "false_stops": float(np.mean(false)) if false else None,
-        "early_stops": early / successes if successes else None,
-        "missed_stops": missed / successes if successes else None,
+        "early_stops": early / len(successes),
+        "missed_stops": missed / len(successes),
         "stop_delay_s": float(np.median(delays)) if delays else None,
     }
 
 
 def score(episodes: Sequence[Episode]) -> dict[str, float | None]:
-    """Every figure of one task, one seed and one row.
-
-    Every second success calibrates the stop rule, and the others measure it.
-    """
+    """Every figure of one task, one seed and one row. It takes two successes at least."""
     successes = [episode for episode in episodes if episode.kind == SUCCESS]
     failures = [episode for episode in episodes if episode.kind != SUCCESS]
     rank = [spearman_with_time(episode.reward) for episode in successes]
@@ -105,7 +102,7 @@ def score(episodes: Sequence[Episode]) -> dict[str, float | None]:
                 [level(episode.reward) for episode in successes],
                 [level(episode.reward) for episode in of_kind],
             )
-    figures |= score_stops(successes[::2], successes[1::2] + failures)
+    figures |= score_stops(successes, failures)
     figures["ece"] = (
         calibration_error(
             np.array([np.clip(episode.reward[-1], 0, 1) for episode in episodes]),

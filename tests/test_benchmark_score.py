@@ -56,3 +56,12 @@ def test_score_without_failures_says_so():
     figures = score([episode(SUCCESS, ramp(60, 30), 30)] * 2)
     assert figures["false_stops"] is None and figures["ece"] is None
     assert not any(name.startswith("auroc") for name in figures)
+
+
+def test_no_success_has_a_part_in_its_own_threshold():
+    """The one that stays high for long before it is done is stopped early, and does not spoil the others' threshold."""
+    late = np.concatenate([ramp(20, 19), np.ones(40)])
+    successes = [episode(SUCCESS, ramp(60, 40), 40) for _ in range(19)] + [episode(SUCCESS, late, 50)]
+    figures = score(successes)
+    assert figures["early_stops"] == 1 / 20
+    assert figures["missed_stops"] == 0
