@@ -73,7 +73,7 @@ score: apply ## score a data set for RA-BC with the last run or POLICY= (DATASET
 benchmark-speed: apply ## what the reward costs, each figure against plain ACT (ARGS="--sizes 96x96")
 	@$(PYTHON) scripts/benchmark_speed.py $(ARGS)
 
-benchmark: apply ## measure the reward where the truth is known; hours, it resumes (QUICK=1: half an hour; ARGS=)
+benchmark: apply ## measure the reward where the truth is known; hours, it resumes (QUICK=1: one task, one seed; ARGS=)
 	@$(PYTHON) scripts/benchmark.py $(if $(QUICK),--quick) $(ARGS)
 
 ## Check

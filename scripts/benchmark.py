@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Measure the reward where the truth is known: made-up speeds, stalls, and failures never trained on.
 
-    make benchmark QUICK=1                                # one task, one seed: about half an hour on two cores
+    make benchmark QUICK=1                                # one task, one seed
     make benchmark                                        # everything: hours; it resumes where it stopped
     make benchmark ARGS="--tasks drawer-open-v3 pick-place-v3 --seeds 1000 1001"
     make benchmark ARGS="--real-dataset <folder>"         # with the recordings of a real arm, cr5_banana
@@ -295,7 +295,7 @@ def main() -> None:
             plain = PLAIN if name in PLAIN_TASKS and seed == seeds[0] else {}
             results.setdefault(name, {})[str(seed)] = measure(task, seed, plain | TRAININGS, args.output_dir)
             machine = {
-                "platform": platform.platform(),
+                "platform": f"{platform.system()} {platform.machine()}",
                 "torch": torch.__version__,
                 "threads": torch.get_num_threads(),
             }

@@ -40,18 +40,24 @@ def draw_task(
     """Draw the episodes that `choose` picks, whatever they show."""
     chosen = [(kind, index) for kind in KINDS if (index := choose(truth, kind)) is not None]
     figure, axes = plt.subplots(
-        1, len(chosen), figsize=(4 * len(chosen), 3.2), sharey=True, squeeze=False, layout="constrained"
+        1, len(chosen), figsize=(4 * len(chosen), 3.4), sharey=True, squeeze=False, layout="constrained"
     )
     for axis, (kind, index) in zip(axes[0], chosen, strict=True):
         seconds = np.arange(len(truth[index]["phase"])) / fps
         for row, style in LINES.items():
             if row in rows:
                 axis.plot(seconds, rows[row][index], **style)
-        # What the arm does: in a success this is the true progress, in a failure it is not worth more than 0.
-        label = "true progress" if kind == "success" else "the arm's motion"
-        axis.plot(seconds, truth[index]["phase"], color="#666666", linewidth=1, linestyle="-.", label=label)
+        # In a success this is the true progress.
+        axis.plot(
+            seconds,
+            truth[index]["phase"],
+            color="#666666",
+            linewidth=1,
+            linestyle="-.",
+            label="the arm's motion",
+        )
         axis.set(title=TITLES[kind], xlabel="seconds", ylim=(-0.03, 1.05))
-        axis.legend(fontsize=7, loc="upper left" if kind == "success" else "best", framealpha=0.8)
     axes[0][0].set_ylabel(f"reward, {name}")
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
