@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from benchmark_data import TASKS, load_cr5_truth, load_truth, make_task
 from benchmark_plot import draw_task
-from benchmark_predict import action_error, load, predict, read_episodes, step_times
+from benchmark_predict import action_error, latent_gap, load, predict, read_episodes, step_times
 from benchmark_rollout import success_rate
 from benchmark_score import Episode, score
 from cli import UserError, run_cli
@@ -179,6 +179,21 @@ def measure_actions(task: Task, checkpoints: dict[str, Path], file: Path) -> dic
     return json.loads(file.read_text())
 
 
+def measure_latent(task: Task, checkpoints: dict[str, Path], file: Path) -> dict[str, dict[str, float]]:
+    """What knowing the VAE's latent does to the reward by training, from `file` or made anew."""
+    if not file.is_file():
+        root, episodes = task.held_out[0]  # successes
+        phases = [episode["phase"] for episode in task.truth if episode["kind"] == "success"]
+        seen = list(zip(read_episodes(root, episodes), phases, strict=True))
+        figures = {
+            name: latent_gap(*load(folder)[:2], seen)
+            for name, folder in checkpoints.items()
+            if name not in PLAIN
+        }
+        file.write_text(json.dumps(figures, indent=1))
+    return json.loads(file.read_text())
+
+
 def measure(task: Task, seed: int, trainings: dict[str, dict[str, str]], output: Path) -> dict[str, dict]:
     """The figures of every row, from what is there or made anew."""
     rows = {"clock": [clock(len(e["phase"]), float(np.mean(task.train_lengths))) for e in task.truth]}
@@ -201,9 +216,13 @@ def measure(task: Task, seed: int, trainings: dict[str, dict[str, str]], output:
             figures[row]["mae_switch"] = float(
                 np.mean([mae(curve, e["switch"]) for e, curve in zip(task.truth, curves, strict=True)])
             )
-    file = output / "predictions" / task.name / f"seed{seed}" / "actions.json"
-    for name, values in measure_actions(task, checkpoints, file).items():
-        figures.setdefault(name, {}).update(values)
+    folder = output / "predictions" / task.name / f"seed{seed}"
+    for measured in (
+        measure_actions(task, checkpoints, folder / "actions.json"),
+        measure_latent(task, checkpoints, folder / "latent.json"),
+    ):
+        for name, values in measured.items():
+            figures.setdefault(name, {}).update(values)
     if seed == SEEDS[0]:
         draw_task(output / f"{task.name}.png", task.name, task.truth, rows, task.fps)
     return figures
@@ -217,6 +236,7 @@ COLUMNS = {
     "auroc_final_ghost": "ghost", "auroc_final_wrong_goal": "wrong goal", "final_success": "final, success",
     "final_ghost": "final, ghost", "false_stops": "false stops", "early_stops": "early stops",
     "missed_stops": "missed stops", "stop_delay_s": "delay, s", "ece": "ECE", "mae_switch": "MAE to the switches",
+    "mae_with_latent": "MAE with the latent", "mae_without_latent": "MAE without the latent",
     "action_l1": "action L1", "success_rate": "success of the policy", "ms": "ms a step",
 }  # fmt: skip
 

@@ -77,11 +77,13 @@ def load(folder: Path) -> tuple[torch.nn.Module, Callable, Callable]:
     )
 
 
-def observe(policy: torch.nn.Module, preprocessor: Callable, images: Tensor, state: Tensor) -> dict:
-    """The policy's batch of (B, C, H, W) uint8 pictures and (B, S) states."""
+def observe(
+    policy: torch.nn.Module, preprocessor: Callable, images: Tensor, state: Tensor, **more: Tensor
+) -> dict:
+    """The policy's batch of (B, C, H, W) uint8 pictures and (B, S) states, and of more, such as actions."""
     (camera,) = policy.config.image_features
     return preprocessor(
-        {camera: images.float() / 255, "observation.state": state, "task": [""] * len(images)}
+        {camera: images.float() / 255, "observation.state": state, "task": [""] * len(images), **more}
     )
 
 
@@ -148,6 +150,37 @@ def predict(
         "ours, without familiarity": follow(head, blind),
         "ours, one frame alone": raw,
     }
+
+
+@torch.no_grad()
+def latent_gap(
+    policy: torch.nn.Module, preprocessor: Callable, episodes: Sequence[tuple[Frames, np.ndarray]]
+) -> dict[str, float]:
+    """The reward's MAE with the VAE's latent of the true actions, as in training, and with none, as at inference.
+
+    Args:
+        episodes: of each its frames, and the (T,) true progress.
+    """
+    errors: dict[str, list[float]] = {"mae_with_latent": [], "mae_without_latent": []}
+    chunk = torch.arange(policy.config.chunk_size)
+    for frames, phase in episodes:
+        length = len(frames.state)
+        rows = torch.arange(0, length, ACTION_EVERY)
+        ahead = rows[:, None] + chunk  # (B, chunk_size)
+        batch = observe(
+            policy,
+            preprocessor,
+            frames.images[rows],
+            frames.state[rows],
+            action=frames.action[ahead.clamp(max=length - 1)],
+            action_is_pad=ahead >= length,
+            reward=torch.tensor(np.asarray(phase)[rows.numpy()], dtype=torch.float32),
+        )
+        for name, told in (("mae_with_latent", True), ("mae_without_latent", False)):
+            policy.model.training = told  # of ACT alone: its parts go on without dropout
+            errors[name].append(policy.forward(batch)[1]["reward_mae"])
+        policy.model.training = False
+    return {name: float(np.mean(values)) for name, values in errors.items()}
 
 
 # ---- The actions, and the time they take ----

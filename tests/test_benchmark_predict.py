@@ -1,12 +1,15 @@
 """scripts/benchmark_predict.py: what it says is what the policy says, one observation after the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from benchmark_predict import action_error, load, observe, predict, read_episodes, step_times
+from benchmark_predict import action_error, latent_gap, load, observe, predict, read_episodes, step_times
 from tiny_run import LENGTHS
 
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
+from lerobot.policies import get_policy_class
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +84,18 @@ def test_every_policy_is_timed(small, monkeypatch):
     monkeypatch.setattr("benchmark_predict.TIMED_STEPS", 3)
     times = step_times({"one": load(folder), "other": load(folder)}, next(read_episodes(root)))
     assert set(times) == {"one", "other"} and min(times.values()) > 0
+
+
+def test_the_latent_reaches_the_head_on_the_decoder_and_not_ours(small):
+    root, folder = small
+    policy, preprocessor, _ = load(folder)
+    episodes = [(frames, np.linspace(0, 1, len(frames.state))) for frames in read_episodes(root)]
+    ours = latent_gap(policy, preprocessor, episodes)
+    assert ours["mae_with_latent"] == ours["mae_without_latent"] > 0
+    assert not policy.model.training
+
+    config = replace(policy.config, reward_head="decoder")
+    torch.manual_seed(0)
+    original = get_policy_class(config.type)(config).eval()
+    gap = latent_gap(original, preprocessor, episodes)
+    assert gap["mae_with_latent"] != gap["mae_without_latent"]
