@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump pr \
-	demo-dataset train visualise calibrate score benchmark benchmark-speed test test-upstream lint clean
+	demo-dataset train label visualise calibrate score benchmark benchmark-speed test test-upstream lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,10 @@ train: apply ## train RewACT, on the demo data set or on DATASET= (ROOT= EPISODE
 	@$(PYTHON) scripts/train.py $(call flag,dataset,$(DATASET)) $(call flag,root,$(ROOT)) \
 		$(call flag,episodes,$(EPISODES)) $(call flag,steps,$(STEPS)) $(call flag,output,$(OUTPUT)) \
 		$(call flag,wandb,$(WANDB)) $(call flag,args,$(ARGS))
+
+label: apply ## a page on which you say how far each episode has come (DATASET= ROOT= POLICY= LABELS= PORT= ARGS=)
+	@$(PYTHON) scripts/label.py $(call flag,dataset,$(DATASET)) $(call flag,root,$(ROOT)) \
+		$(call flag,policy-path,$(POLICY)) $(call flag,labels,$(LABELS)) $(call flag,port,$(PORT)) $(ARGS)
 
 visualise: apply ## draw the reward of the last training run, or of POLICY= (DATASET= ROOT= EPISODES= OUTPUT= ARGS=)
 	@$(PYTHON) scripts/visualise.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \

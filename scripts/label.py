@@ -1,11 +1,14 @@
 #!/usr/bin/env python
-"""Merge label files, or propose labels from the gripper.
+"""Label episodes on a web page, merge label files, or propose labels from the gripper.
 
+    make label DATASET=me/cups ROOT=data/cups                     # the page, on http://127.0.0.1:8765
+    scripts/label.py --dataset me/cups --root data/cups --policy-path outputs/train/cups
     scripts/label.py --merge a/rewact_extensions/reward_keypoints.json b.json --output merged.json
     scripts/label.py --merge a.json b.json --counts 40,8 --output merged.json
     scripts/label.py --suggest gripper --dataset me/cups --root data/cups --output suggested.json
 
-Train on the result with `make train DATASET=… ARGS="--dataset.reward_labels=merged.json"`.
+The page saves inside the data set, where training finds it, or says with which flag to train on it:
+`make train DATASET=… ARGS="--dataset.reward_labels=labels.json"`.
 """
 
 import argparse
@@ -14,20 +17,18 @@ from pathlib import Path
 
 from cli import UserError, format_episodes, run_cli
 
+DEFAULT_PORT = 8765
+
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--merge", nargs="+", type=Path, metavar="FILE", help="label files, in the order of the merge"
     )
     what.add_argument("--suggest", choices=["gripper"], help="propose keypoints for a person to accept")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="the label file to write; it must not exist"
-    )
-    parser.add_argument("--counts", help="number of episodes of each merged data set, such as 40,8")
     parser.add_argument("--dataset", help="repo id of the data set; of the result, when merging")
     parser.add_argument(
         "--root", type=Path, help="folder of the data set, where it is not in LeRobot's cache"
@@ -36,47 +37,107 @@ def parse_args() -> argparse.Namespace:
         "--gripper-key", default="action", help="feature that the gripper is in (default: action)"
     )
     parser.add_argument("--gripper-dim", type=int, default=-1, help="its dimension there (default: the last)")
+    page = parser.add_argument_group("the page")
+    page.add_argument("--labels", type=Path, help="the label file (default: inside the data set)")
+    page.add_argument("--policy-path", help="a run or checkpoint whose predicted curve to draw as well")
+    page.add_argument(
+        "--interpolation",
+        choices=["linear", "pchip"],
+        default="linear",
+        help="how the curve is drawn at first: --dataset.reward_interpolation of the training",
+    )
+    page.add_argument(
+        "--port", type=int, default=DEFAULT_PORT, help=f"on 127.0.0.1 (default: {DEFAULT_PORT})"
+    )
+    file = parser.add_argument_group("--merge and --suggest")
+    file.add_argument("--output", type=Path, help="the label file to write; it must not exist")
+    file.add_argument("--counts", help="number of episodes of each merged data set, such as 40,8")
     return parser.parse_args()
+
+
+def merge(args: argparse.Namespace) -> dict:
+    from label_tools import merge_labels
+
+    counts: list[int | None] = [None] * len(args.merge)
+    if args.counts:
+        parts = args.counts.split(",")
+        if len(parts) != len(args.merge) or not all(part.strip().isdecimal() for part in parts):
+            raise UserError(
+                f"--counts {args.counts}: one number for each of the {len(args.merge)} files is needed, such as 40,8."
+            )
+        counts = [int(part) for part in parts]
+    episodes = merge_labels(args.merge, counts)
+    print(f"{len(episodes)} labelled episodes: {format_episodes([int(index) for index in episodes])}")
+    return episodes
+
+
+def suggest(args: argparse.Namespace) -> dict:
+    from episodes import load_meta
+    from label_tools import suggest_gripper
+
+    meta = load_meta(args.dataset, args.root)
+    suggested = suggest_gripper(Path(meta.root), meta.fps, args.gripper_key, args.gripper_dim)
+    episodes = {str(index): entry for index, entry in suggested.items() if entry is not None}
+    for index, entry in episodes.items():
+        grasp, release = (point["frame_index"] for point in entry["keypoints"])
+        print(f"episode {index}: grasp at frame {grasp}, release at frame {release}")
+    if without := [index for index, entry in suggested.items() if entry is None]:
+        print(
+            f"no suggestion for episodes {format_episodes(without)}: less than two switches", file=sys.stderr
+        )
+    if not episodes:
+        raise UserError(
+            f"the gripper ({args.gripper_key}, dimension {args.gripper_dim}) never switches twice."
+        )
+    return episodes
+
+
+def serve_page(args: argparse.Namespace) -> None:
+    from label_server import listen
+
+    sock = listen(args.port)  # before what takes time
+    from episodes import load_meta
+    from label_server import make_app, make_session, serve
+
+    session = make_session(
+        load_meta(args.dataset, args.root),
+        labels=args.labels,
+        policy_path=args.policy_path,
+        gripper=(args.gripper_key, args.gripper_dim),
+        interpolation=args.interpolation,
+    )
+    port = sock.getsockname()[1]
+    place = session.store.place
+    print(f"labels    {place.path} ({place.why})")
+    if place.flag:
+        print(f"          train on them with {place.flag}")
+    print(f"open      http://127.0.0.1:{port}   (Ctrl-C ends it; what is labelled is saved as you go)", flush=True)  # fmt: skip
+    serve(make_app(session, port), sock)
 
 
 def main() -> None:
     args = parse_args()
+    if not (args.merge or args.suggest):
+        if args.output or args.counts:
+            raise UserError(
+                "--output and --counts are for --merge and --suggest; the page saves to --labels."
+            )
+        if args.dataset is None:
+            raise UserError(
+                "which data set? make label DATASET=<repo id>, and ROOT=<folder> where it is not in LeRobot's cache."
+            )
+        serve_page(args)
+        return
+    if args.output is None:
+        raise UserError("--output FILE is needed: where to write the labels.")
     if args.output.exists():
         raise UserError(f"{args.output} exists: name another file, or move it away.")
+    if args.suggest and args.dataset is None:
+        raise UserError("--suggest needs --dataset, and --root where it is not in LeRobot's cache.")
     # After the checks: these import torch.
-    from label_tools import merge_labels, save_labels, suggest_gripper
+    from label_tools import save_labels
 
-    if args.merge:
-        counts: list[int | None] = [None] * len(args.merge)
-        if args.counts:
-            parts = args.counts.split(",")
-            if len(parts) != len(args.merge) or not all(part.strip().isdecimal() for part in parts):
-                raise UserError(
-                    f"--counts {args.counts}: one number for each of the {len(args.merge)} files is needed, such as 40,8."
-                )
-            counts = [int(part) for part in parts]
-        episodes = merge_labels(args.merge, counts)
-        print(f"{len(episodes)} labelled episodes: {format_episodes([int(index) for index in episodes])}")
-    else:
-        if args.dataset is None:
-            raise UserError("--suggest needs --dataset, and --root where it is not in LeRobot's cache.")
-        from episodes import load_meta
-
-        meta = load_meta(args.dataset, args.root)
-        suggested = suggest_gripper(Path(meta.root), meta.fps, args.gripper_key, args.gripper_dim)
-        episodes = {str(index): entry for index, entry in suggested.items() if entry is not None}
-        for index, entry in episodes.items():
-            grasp, release = (point["frame_index"] for point in entry["keypoints"])
-            print(f"episode {index}: grasp at frame {grasp}, release at frame {release}")
-        if without := [index for index, entry in suggested.items() if entry is None]:
-            print(
-                f"no suggestion for episodes {format_episodes(without)}: less than two switches",
-                file=sys.stderr,
-            )
-        if not episodes:
-            raise UserError(
-                f"the gripper ({args.gripper_key}, dimension {args.gripper_dim}) never switches twice."
-            )
+    episodes = merge(args) if args.merge else suggest(args)
     save_labels(args.output, {"repo_id": args.dataset, "episodes": episodes} if args.dataset else episodes)
     print(f"written to {args.output}; train on it with --dataset.reward_labels={args.output}")
 

@@ -1,0 +1,77 @@
+"""The curve that a policy predicts, computed in the background while somebody labels.
+
+    predictor = Predictor("outputs/train/cups", meta)   # refuses at once what cannot be used
+    predictor.get(3)   # {"state": "waiting"}, and later {"state": "ready", "reward": [...], "held_out": True}
+
+What is asked for last comes first: that is the episode on the screen.
+"""
+
+import sys
+import threading
+from typing import Any
+
+from cli import UserError
+from episodes import choose_episodes
+from visualise import (
+    default_device,
+    find_policy,
+    load_policy,
+    match_inputs,
+    open_data_set,
+    predict,
+    read_json,
+    rows_of_episode,
+)
+
+from lerobot.datasets import LeRobotDatasetMetadata
+
+
+class Predictor:
+    """Predicts episodes one after the other, each once, on a thread of its own."""
+
+    def __init__(self, policy_path: str, meta: LeRobotDatasetMetadata):
+        folder, self.name = find_policy(policy_path)
+        config = folder / "train_config.json"
+        trained = read_json(config) if config.is_file() else None
+        self.trained_on = choose_episodes(trained, meta).trained_on
+        self.policy, self.preprocessor = load_policy(folder, [], default_device())
+        self.inputs = match_inputs(self.policy.config, self.preprocessor, meta)
+        tolerance_s = (trained or {}).get("tolerance_s") or 1e-4
+        every = list(range(meta.total_episodes))
+        try:
+            self.dataset = open_data_set(meta, str(meta.root), every, self.inputs, tolerance_s)
+        except Exception as error:  # the Hub's client and the file readers raise many unrelated types
+            reason = str(error).strip().split("\n")[0]
+            raise UserError(f"the policy cannot be run on '{meta.repo_id}': {reason}") from error
+        self._results: dict[int, dict[str, Any]] = {}
+        self._wanted: list[int] = []  # the last one is the next
+        self._change = threading.Condition()
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def get(self, episode: int) -> dict[str, Any]:
+        """The prediction of an episode, or that it is waited for; asking for it puts it in front."""
+        with self._change:
+            if episode in self._results:
+                return self._results[episode]
+            if episode in self._wanted:
+                self._wanted.remove(episode)
+            self._wanted.append(episode)
+            self._change.notify()
+            return {"state": "waiting"}
+
+    def _work(self) -> None:
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._wanted)
+                episode = self._wanted[-1]
+            try:
+                rows = rows_of_episode(self.dataset, episode)
+                frames = predict(self.policy, self.preprocessor, self.dataset, rows, self.inputs)
+                result = {"state": "ready", "reward": [round(reward, 5) for _, reward, _ in frames]}
+                result["held_out"] = None if self.trained_on is None else episode not in self.trained_on
+            except Exception as error:  # whatever it is, labelling goes on without this curve
+                print(f"WARNING   episode {episode} cannot be predicted: {error}", file=sys.stderr)
+                result = {"state": "failed", "error": str(error).strip().split("\n")[0]}
+            with self._change:
+                self._results[episode] = result
+                self._wanted.remove(episode)
