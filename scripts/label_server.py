@@ -43,6 +43,7 @@ from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from lerobot.datasets.reward_keypoints import RewardLabelError, curve, parse_entry
 
 PAGE = Path(__file__).parent / "label_page"
+MAX_PATH = 100  # characters; the longest of ours have half of that
 MAX_BODY = 32 * 2**20  # bytes; the labels of 100,000 episodes are less
 # Nothing from elsewhere, in no frame of another page, never taken for something else than it is.
 SECURITY_HEADERS = {
@@ -216,10 +217,11 @@ class Api:
             return answer(
                 409, f"this server now serves {session.name}, not {body.get('session')}.", other=True
             )
-        if not all(key.isascii() and key.isdecimal() for key in changes):
-            return answer(422, "labels are named by the index of their episode.")
+        known = {str(index): index for index in range(len(store.lengths))}
+        if unknown := [key for key in changes if key not in known]:
+            return answer(422, f"episode {unknown[0][:20]} does not exist.")
         try:
-            now = store.save(version, {int(key): label for key, label in changes.items()})
+            now = store.save(version, {known[key]: label for key, label in changes.items()})
         except StaleError:
             now = store.read()
             return answer(409, f"{store.place.path} was changed by somebody else.", **session.labels(now))
@@ -293,6 +295,8 @@ class Guard:
             )
             if not (opened and scope["path"] == "/" and scope["method"] == "GET"):
                 return 403, "another site may not ask for this."
+        if len(scope["path"]) > MAX_PATH:
+            return 414, "there is no such path."
         if scope["method"] not in ("GET", "HEAD"):
             if headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
                 return 415, "application/json is expected."

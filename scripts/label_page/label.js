@@ -144,7 +144,7 @@ async function save() {
     $("save").title = answer.path + (answer.backup ? "; the version before is beside it as .bak" : "");
     render();
     if (Object.keys(changed).length) saveSoon();
-    if (!curve) askForCurve(current, labelOf(current)).catch(() => {});
+    if (curveOf !== curveKey(current, labelOf(current))) askForCurve(current, labelOf(current)).catch(() => {});
   } else if (answer.status === 409) {
     conflict = answer;
     showConflict();
@@ -384,6 +384,7 @@ function open(episode, at = 0) {
   pause();
   current = episode;
   curve = null;
+  curveOf = "";
   frame = clamp(at, 0, length() - 1);
   history.replaceState(null, "", `#${current}`);
   note("");

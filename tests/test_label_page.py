@@ -1,0 +1,394 @@
+"""The labelling page in a real browser without a screen: opened, scrubbed, labelled, undone, saved, and saved again.
+
+It wants Chromium and its driver on the PATH (apt-get install chromium chromium-driver); in CI they must be there.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import label_server
+import pytest
+from episodes import load_meta
+from label_server import listen, make_app, make_server, make_session
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select, WebDriverWait
+from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID
+
+from lerobot.datasets.reward_keypoints import REWARD_LABELS_PATH, curve, load_labels
+
+BROWSERS = ("chromium", "google-chrome", "chromium-browser", "chrome")
+SECONDS = 60  # that anything may take, on a machine with other work
+
+
+def find(names: tuple[str, ...], what: str) -> str:
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        message = f"no {what} on the PATH ({', '.join(names)}): apt-get install chromium chromium-driver"
+        # what CI skips nobody sees
+        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = find(BROWSERS, "browser")
+    driver = find(("chromedriver", "chromium.chromedriver"), "driver of Chromium")
+    profile = tmp_path_factory.mktemp("profile")
+    for flag in (
+        "headless=new",
+        "no-sandbox",
+        "disable-gpu",
+        "disable-dev-shm-usage",
+        "window-size=1200,900",
+        f"user-data-dir={profile}",
+    ):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("unhandledPromptBehavior", "accept")  # "leave this page?"
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    yield browser
+    browser.quit()
+
+
+class Served:
+    """A server on a thread for a copy of the tiny data set."""
+
+    def __init__(self, root: Path, port: int = 0):
+        self.root, self.path = root, root / REWARD_LABELS_PATH
+        sock = listen(port)
+        self.port = sock.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self.server = make_server(make_app(make_session(load_meta(REPO_ID, root)), self.port))
+        self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [sock]}, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.server.should_exit = self.server.force_exit = True
+        self.thread.join(timeout=10)
+
+
+@pytest.fixture
+def root(data_set, tmp_path) -> Path:
+    return Path(shutil.copytree(data_set, tmp_path / "tiny"))
+
+
+@pytest.fixture
+def served(root):
+    served = Served(root)
+    yield served
+    served.stop()
+
+
+class Page:
+    """What a person does and sees in one tab."""
+
+    def __init__(self, browser, url: str):
+        self.browser = browser
+        browser.get("about:blank")  # so that a page with the same address is loaded again
+        browser.get(url)
+        self.wait(lambda: self.js("return 'ready' in document.body.dataset"))
+
+    def wait(self, until, what: str = ""):
+        return WebDriverWait(self.browser, SECONDS, poll_frequency=0.05).until(lambda _: until(), what)
+
+    def js(self, script: str, *args):
+        return self.browser.execute_script(script, *args)
+
+    def keys(self, *keys: str) -> None:
+        """Press keys, one after the other, where the focus is."""
+        ActionChains(self.browser).send_keys(*keys).perform()
+
+    def shift(self, key: str) -> None:
+        ActionChains(self.browser).key_down(Keys.SHIFT).send_keys(key).key_up(Keys.SHIFT).perform()
+
+    def text(self, id: str) -> str:
+        return self.js("return document.getElementById(arguments[0]).textContent", id)
+
+    def click(self, id: str) -> None:
+        self.browser.find_element(By.ID, id).click()
+
+    def at(self, episode: int, frame: int) -> None:
+        """Wait until all cameras show this frame."""
+        shown = (
+            "return [...document.querySelectorAll('#cameras video, #cameras img')].map(e => e.dataset.frame)"
+        )
+        self.wait(
+            lambda: self.text("episode") == f"Episode {episode}" and set(self.js(shown)) == {str(frame)}
+        )
+        assert self.text("where").startswith(f"frame {frame} of {LENGTHS[episode] - 1} ")
+
+    def seen(self, camera: int) -> float:
+        """Where the bright block is in the picture, 0 left to 1 right: what tells the frames apart."""
+        return self.js(
+            """const video = document.querySelectorAll('#cameras video, #cameras img')[arguments[0]];
+            const canvas = document.createElement('canvas'), c = canvas.getContext('2d');
+            canvas.width = 64; canvas.height = 64; c.drawImage(video, 0, 0, 64, 64);
+            const d = c.getImageData(0, 0, 64, 64).data; let sum = 0, n = 0;
+            for (let i = 0; i < d.length; i += 4) if (d[i] > 140) { sum += (i / 4) % 64 + 0.5; n++; }
+            return sum / n / 64;""",
+            camera,
+        )
+
+    def saved(self) -> str:
+        """Wait until all is saved."""
+        state = "return Object.keys(changed).length === 0 && document.getElementById('save').dataset.state === 'saved'"
+        self.wait(lambda: self.js(state))
+        return self.text("save")
+
+    def label(self) -> dict:
+        return self.js("return structuredClone(labelOf(current))")
+
+    def centre(self, selector: str) -> tuple[float, float]:
+        box = self.js(
+            "return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()", selector
+        )
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+    def drag(self, selector: str, x: float, y: float) -> None:
+        """Drag something by so many pixels."""
+        from_x, from_y = self.centre(selector)
+        actions = ActionChains(self.browser, duration=20)
+        actions.w3c_actions.pointer_action.move_to_location(round(from_x), round(from_y))
+        actions.w3c_actions.pointer_action.pointer_down()
+        for part in (0.3, 0.6, 1):
+            actions.w3c_actions.pointer_action.move_to_location(
+                round(from_x + part * x), round(from_y + part * y)
+            )
+        actions.w3c_actions.pointer_action.pointer_up()
+        actions.perform()
+
+    def pixels_a_frame(self) -> float:
+        return self.js("return xOf(1) - xOf(0)")
+
+
+def block(episode: int, frame: int, camera: int) -> float:
+    """Where make_data_set draws it."""
+    width = list(CAMERAS.values())[camera][1]
+    return (round(frame / LENGTHS[episode] * (width - 16)) + 8) / width
+
+
+def points(path: Path, episode: int) -> list[tuple]:
+    entry = json.loads(path.read_text())[str(episode)]
+    return [(p["frame_index"], p["reward"], p.get("step", False)) for p in entry["keypoints"]]
+
+
+def test_the_frame_shown_is_the_frame_meant(browser, served):
+    """Four episodes lie in one file; every frame of one, the ends of all, and playing stops at the last one."""
+    page = Page(browser, served.url)
+    page.at(0, 0)
+    for episode, length in enumerate(LENGTHS):
+        for frame in range(length) if episode == 1 else (0, length - 1):
+            page.js("open(arguments[0], arguments[1])", episode, frame)
+            page.at(episode, frame)
+            for camera in range(2):
+                assert page.seen(camera) == pytest.approx(block(episode, frame, camera), abs=0.02)
+    page.js("open(1)")
+    page.at(1, 0)
+    page.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    page.at(1, 2)
+    page.keys(Keys.ARROW_LEFT)
+    page.at(1, 1)
+    page.shift(Keys.ARROW_RIGHT)
+    page.at(1, 11)
+    page.keys(Keys.HOME, " ")  # play
+    page.wait(lambda: page.text("play") == "▶" and page.text("where").startswith("frame 11 "))
+    page.at(1, 11)
+    assert page.seen(0) == pytest.approx(block(1, 11, 0), abs=0.02)
+    page.drag("#timeline", 0, 0)  # a click in the middle
+    page.wait(lambda: page.text("where").startswith(("frame 5 ", "frame 6 ")))
+    assert not served.path.exists()
+    assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def test_label_episodes(browser, served):
+    page = Page(browser, served.url)
+    page.keys(*[Keys.ARROW_RIGHT] * 3, "2", *[Keys.ARROW_RIGHT] * 4, "4")
+    assert "1 episode" in page.saved()
+    assert points(served.path, 0) == [(3, 0.5, False), (7, 1, False)]
+    drawn = page.js("return curve")
+    entry = json.loads(served.path.read_text())["0"]
+    assert drawn == pytest.approx(list(curve(entry, LENGTHS[0], FPS)), abs=1e-5)
+    assert page.js("return document.querySelector('#episodes [aria-current]').textContent").startswith(
+        "0labelled"
+    )
+
+    # a value that is typed, a step, and one that is none
+    page.keys(Keys.ARROW_LEFT, "v", "0.6", Keys.ENTER)
+    page.keys("s")
+    page.saved()
+    assert points(served.path, 0) == [(3, 0.5, False), (6, 0.6, True), (7, 1, False)]
+    page.keys("v", "1.5", Keys.ENTER)
+    page.wait(lambda: "between 0 and 1" in page.text("toast"))
+    assert page.label()["keypoints"][1]["reward"] == 0.6
+
+    # dragged aside: the frame changes, not the value; up: the value too. Not onto another point.
+    step = page.pixels_a_frame()
+    page.drag('[data-point="3"]', -2 * step, 4)
+    page.wait(lambda: [p["frame"] for p in page.label()["keypoints"]] == [1, 6, 7])
+    page.drag('[data-point="1"]', step, -40)
+    page.wait(lambda: page.label()["keypoints"][0]["reward"] > 0.6)
+    page.drag('[data-point="6"]', step, 0)
+    page.saved()
+    got = points(served.path, 0)
+    assert got[0][0] == 2 and 0.6 < got[0][1] < 0.9 and got[0][1] * 20 == pytest.approx(round(got[0][1] * 20))
+    assert got[1:] == [(7, 1, False), (8, 0.6, True)]
+
+    # undone to the beginning, and done again
+    for _ in range(10):
+        page.keys("z")
+    page.saved()
+    assert json.loads(served.path.read_text()) == {}
+    page.keys("y", "y")
+    page.saved()
+    assert points(served.path, 0) == [(3, 0.5, False), (7, 1, False)]
+
+    # the same part of the next episode's length; there moved, deleted, and failed
+    page.keys("c")
+    page.saved()
+    assert page.text("episode") == "Episode 1"
+    assert points(served.path, 1) == [(4, 0.5, False), (10, 1, False)]
+    page.keys("]", ".", Keys.ARROW_UP, "]", Keys.DELETE, Keys.END, "f")
+    page.saved()
+    assert json.loads(served.path.read_text())["1"] == {
+        "keypoints": [{"frame_index": 5, "timestamp": 0.5, "reward": 0.55}],
+        "fps": 10,
+        "failed_at": 11,
+    }
+    assert page.js("return curve[11]") == 0 and page.js("return stateOf(1)") == "failed"
+    page.drag("[data-failed]", -2 * page.pixels_a_frame(), 0)
+    page.wait(lambda: page.label()["failed_at"] == 9)
+
+    # what training would refuse is refused here, and taken back
+    Select(browser.find_element(By.ID, "outcome")).select_by_value("success")
+    page.wait(lambda: "outcome is 'success', but it failed at frame 9" in page.text("toast"))
+    page.wait(lambda: page.label()["outcome"] is None)
+    page.keys("u")
+    page.wait(lambda: page.text("episode") == "Episode 2")
+    page.keys("x")
+    page.saved()
+    page.keys("g", "3", Keys.ENTER, "1")
+    page.saved()
+    assert page.text("progress") == "4 of 4 labelled"
+    assert [page.js("return stateOf(arguments[0])", i) for i in range(4)] == ["labelled", "failed", "excluded", "labelled"]  # fmt: skip
+    page.keys("g", "44", Keys.ENTER)
+    page.wait(lambda: "there is no episode 44" in page.text("toast"))
+
+    # loaded again, it shows what the file says, which training takes
+    before = page.js("return [0, 1, 2, 3].map(i => structuredClone(labelOf(i)))")
+    page = Page(browser, served.url)
+    assert page.js("return [0, 1, 2, 3].map(i => structuredClone(labelOf(i)))") == before
+    labels = load_labels(served.path, LENGTHS, FPS, REPO_ID)
+    assert labels[1].failed_at == 9 and labels[2].exclude and labels[3].keypoints[0].reward == 0.25
+    page.keys("?")
+    page.wait(lambda: page.js("return document.getElementById('help').open"))
+    page.keys(Keys.ESCAPE, "i")
+    page.wait(lambda: "--dataset.reward_interpolation=pchip" in page.text("file"))
+    assert not [entry for entry in browser.get_log("browser") if "422" not in entry["message"] and entry["level"] == "SEVERE"]  # fmt: skip
+
+
+def test_two_tabs(browser, served):
+    """The second is told that the file is another one, keeps what it has, and puts it on top or takes the file's."""
+    first = browser.current_window_handle
+    page = Page(browser, served.url)
+    browser.switch_to.new_window("tab")
+    second = browser.current_window_handle
+    try:
+        other = Page(browser, served.url)
+        browser.switch_to.window(first)
+        page.keys("2")
+        page.saved()
+        browser.switch_to.window(second)
+        other.keys("4", "n", "1")
+        other.wait(lambda: other.js("return !document.getElementById('banner').hidden"))
+        assert points(served.path, 0) == [(0, 0.5, False)]
+        other.wait(lambda: other.text("banner-text").count("0") >= 2)
+        assert "Episode 0 changed there as well" in other.text("banner-text")
+        assert other.js("return labelOf(0).keypoints[0].reward") == 1  # still there
+        other.wait(lambda: "1" in other.js("return Object.keys(changed)"))
+        other.click("mine")
+        other.saved()
+        assert points(served.path, 0) == [(0, 1, False)] and points(served.path, 1) == [(0, 0.25, False)]
+
+        browser.switch_to.window(first)
+        page.keys("3")
+        page.wait(lambda: page.js("return !document.getElementById('banner').hidden"))
+        page.click("theirs")
+        page.wait(lambda: page.js("return document.getElementById('banner').hidden"))
+        assert page.label()["keypoints"][0]["reward"] == 1 and not page.js("return Object.keys(changed)")
+        page.keys("n", "3")
+        page.saved()
+        assert points(served.path, 1) == [(0, 0.75, False)]
+    finally:
+        browser.switch_to.window(second)
+        browser.close()
+        browser.switch_to.window(first)
+
+
+def test_a_killed_server(browser, root):
+    """What is labelled meanwhile is kept, and saved when a server is there again. The command itself is killed."""
+    script = Path(label_server.__file__).with_name("label.py")
+    command = [sys.executable, script, "--dataset", REPO_ID, "--root", root, "--port", "0"]
+    killed = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
+    try:
+        line = next(line for line in killed.stdout if line.startswith("open"))
+        page = Page(browser, line.split()[1])
+        page.keys("2")
+        page.saved()
+        path = root / REWARD_LABELS_PATH
+        before = path.read_bytes()
+        killed.send_signal(signal.SIGKILL)
+        killed.wait(timeout=30)
+        page.keys("n", "4", Keys.ARROW_RIGHT)
+        page.wait(lambda: "not saved: server gone" in page.text("save"))
+        assert path.read_bytes() == before and page.label()["keypoints"][0]["reward"] == 1
+        again = Served(root, port=int(line.split()[1].rsplit(":", 1)[1]))
+        try:
+            page.saved()
+            assert points(path, 0) == [(0, 0.5, False)] and points(path, 1) == [(0, 1, False)]
+            page.wait(lambda: page.js("return curve !== null"))
+        finally:
+            again.stop()
+    finally:
+        killed.kill()
+        killed.wait(timeout=30)
+
+
+def test_where_the_browser_cannot_play_the_video(browser, root):
+    """The server decodes single frames, and one line says so."""
+    import cv2
+
+    for key, (height, width, _) in CAMERAS.items():
+        path = root / f"videos/{key}/chunk-000/file-000.mp4"
+        capture = cv2.VideoCapture(str(path))
+        frames = []
+        while (read := capture.read())[0]:
+            frames.append(read[1])
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), FPS, (width, height))
+        for frame in frames:
+            writer.write(frame)
+        writer.release()
+        assert len(frames) == sum(LENGTHS)
+    served = Served(root)
+    try:
+        page = Page(browser, served.url)
+        page.wait(lambda: page.js("return document.querySelectorAll('#cameras img').length") == 2)
+        assert "cannot be played by this browser: the server decodes" in page.text("camera-note")
+        page.js("open(1, 4)")
+        page.at(1, 4)
+        assert page.seen(0) == pytest.approx(block(1, 4, 0), abs=0.03)
+        page.keys(" ")
+        page.wait(lambda: page.text("play") == "▶" and page.text("where").startswith("frame 11 "))
+        page.at(1, 11)
+    finally:
+        served.stop()
