@@ -680,7 +680,7 @@ function drawLegend() {
     part.append(document.createElement("i"), text);
     parts.push(part);
   };
-  if (label.exclude) add("label", "excluded: in no reward loss");
+  if (label.exclude) add("excluded", "excluded: in no reward loss");
   else add("label", label.keypoints.length ? "label, as it is trained" : "linear progress, as it is trained without points");
   if (data.policy && prediction) {
     const from = { true: "held out", false: "trained on this episode", null: "may be trained on it" }[prediction.held_out];
@@ -688,12 +688,8 @@ function drawLegend() {
     add("predicted", `predicted by ${data.policy}: ${text}`);
   }
   if (suggestion()) add("ghost", "proposed from the gripper (A accepts)");
-  const button = document.createElement("button");
-  button.textContent = `between points: ${interpolation}`;
-  button.title = "Linear or pchip (I). Train with the same: --dataset.reward_interpolation";
-  button.addEventListener("click", toggleInterpolation);
-  parts.push(button);
   $("legend").replaceChildren(...parts);
+  $("interpolation").textContent = `between points: ${interpolation}`;
   drawFile();
 }
 
@@ -890,6 +886,7 @@ function listen() {
   click("copy", copyToNext);
   click("undo", undo);
   click("redo", redo);
+  click("interpolation", toggleInterpolation);
   click("mine", () => settle(true));
   click("theirs", () => settle(false));
   click("download", download);
