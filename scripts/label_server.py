@@ -17,8 +17,10 @@ see Guard.
 
 import errno
 import json
+import logging
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -105,11 +107,12 @@ class Session:
 
     def labels(self, now: Snapshot) -> dict[str, Any]:
         """A version of the file for the page."""
+        path = self.store.place.path.resolve()
         return {
             "version": now.version,
             "labels": {index: page_label(label) for index, label in now.labels.items()},
-            "backup": now.version != "" and self.store.place.path.with_name(self.store.place.path.name + ".bak").exists(),
-        }  # fmt: skip
+            "backup": path.with_name(path.name + ".bak").exists(),
+        }
 
 
 def make_session(
@@ -374,7 +377,15 @@ def listen(port: int) -> socket.socket:
     return sock
 
 
-def make_server(app: ASGIApp) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """Ends without a traceback for the video that a browser is in the middle of."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        await super().shutdown(sockets)
+
+
+def make_server(app: ASGIApp) -> Server:
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -385,9 +396,10 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 def serve(app: ASGIApp, sock: socket.socket) -> None:
     """Serve until Ctrl-C."""
-    make_server(app).run(sockets=[sock])
+    with suppress(KeyboardInterrupt):  # uvicorn raises it again when it has stopped
+        make_server(app).run(sockets=[sock])

@@ -589,6 +589,18 @@ def test_a_port_in_use_and_no_data_set(served, tmp_path):
     assert "make label DATASET=" in label_py()
 
 
+def test_ends_quietly_while_a_browser_loads_a_video(root, capfd):
+    video = root / "videos/observation.images.top/chunk-000/file-000.mp4"
+    video.write_bytes(bytes(2**25))  # more than the buffers on the way take
+    running = Running(root)
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as sock:
+        sock.sendall(b"GET /video/0/0 HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % running.port)
+        assert sock.recv(15) == b"HTTP/1.1 200 OK"
+        running.stop()
+        assert not running.thread.is_alive()
+    assert capfd.readouterr().err == ""
+
+
 def test_predictions_of_a_policy(checkpoint, data_set, tmp_path):
     """Asked for, computed behind the page's back, the same as visualise.py's, and kept."""
     import time

@@ -150,7 +150,7 @@ async function save() {
     showConflict();
   } else {
     tell("refused", `not saved: ${answer.error}`);
-    if (answer.status === 500) saveSoon(5 * RETRY_AFTER); // a full disk may be emptied
+    saveSoon(5 * RETRY_AFTER); // a full disk may be emptied, a file that somebody broke be mended
   }
 }
 const count = (n) => `${n} episode${n === 1 ? "" : "s"}`;
