@@ -20,7 +20,9 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from fractions import Fraction
@@ -274,6 +276,25 @@ def rows_of_episode(dataset: LeRobotDataset, episode: int) -> list[int]:
     return [index if positions is None else positions[index] for index in range(first, last)]
 
 
+def read_frames(
+    dataset: LeRobotDataset, first: int, n: int, keys: Iterable[str]
+) -> tuple[dict[str, torch.Tensor], str]:
+    """What the data set has under `keys` in `n` frames of an episode from position `first` on, and the task there.
+
+    As one item with a window of time, so that each video is opened once and not for every frame.
+
+    Returns:
+        {key: (n, ...)}, equal to the items one by one.
+    """
+    reader, windows = dataset.reader, dataset.reader.delta_indices
+    reader.delta_indices = {key: list(range(n)) for key in keys} if n > 1 else None
+    try:
+        item = dataset[first]
+    finally:
+        reader.delta_indices = windows
+    return {key: item[key] if n > 1 else item[key][None] for key in keys}, item["task"]
+
+
 def to_picture(image: torch.Tensor) -> np.ndarray:
     """(C, H, W) uint8 or float from the data set as an (H, W, 3) uint8 picture."""
     picture = image.permute(1, 2, 0).numpy()
@@ -299,23 +320,22 @@ def predict(
     device = torch.device(policy.config.device)
     precision = contextlib.nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
     for start in range(0, len(rows), batch_size):
-        items = [dataset[row] for row in rows[start : start + batch_size]]
-        batch: dict[str, Any] = {key: torch.stack([item[key] for item in items]) for key in inputs}
-        for key, value in batch.items():
-            if value.dtype == torch.uint8:
-                batch[key] = value.to(torch.float32) / 255.0
-        batch["task"] = [item["task"] for item in items]
+        n = min(batch_size, len(rows) - start)
+        frames, task = read_frames(dataset, rows[start], n, inputs)
+        batch: dict[str, Any] = {
+            key: value.to(torch.float32) / 255.0 if value.dtype == torch.uint8 else value
+            for key, value in frames.items()
+        }
+        batch["task"] = [task] * n  # which ACT does not read
         with precision:
             evidence = policy.reward_evidence(preprocessor(batch))
         alone = policy.model.reward_head.value(evidence.logits)  # (B,)
-        reward = torch.cat(
-            [policy.follow_reward(evidence.samples(slice(i, i + 1))) for i in range(len(items))]
-        )
-        if alone.shape != (len(items),):
-            raise ValueError(f"the reward head gave shape {tuple(alone.shape)} for {len(items)} frames.")
+        if alone.shape != (n,):
+            raise ValueError(f"the reward head gave shape {tuple(alone.shape)} for {n} frames.")
+        reward = torch.cat([policy.follow_reward(evidence.samples(slice(i, i + 1))) for i in range(n)])
         cameras = [key for key in inputs if key in dataset.meta.camera_keys]
-        for item, *values in zip(items, reward.float().tolist(), alone.float().tolist(), strict=True):
-            yield {key: item[key] for key in cameras}, *values
+        for i, values in enumerate(zip(reward.float().tolist(), alone.float().tolist(), strict=True)):
+            yield {key: frames[key][i] for key in cameras}, *values
 
 
 # ---------------------------------------------------------------------------------------------- the drawing
@@ -472,7 +492,12 @@ class VideoFrames:
 
 
 class VideoFile:
-    """An mp4 that plays anywhere: h264 in yuv420p, or MPEG-4 where PyAV was built without x264."""
+    """An mp4 that plays anywhere: h264 in yuv420p, or MPEG-4 where PyAV was built without x264.
+
+    A thread of its own encodes, while the next frames are looked at and drawn.
+    """
+
+    WAITING = 32  # pictures at most, about 2 MB each
 
     def __init__(self, path: Path, fps: float, width: int, height: int):
         x264 = "libx264" in av.codecs_available
@@ -484,17 +509,34 @@ class VideoFile:
             self.stream.options = {"crf": "20", "preset": "superfast"}
         else:
             self.stream.bit_rate = 4_000_000
+        self.thread = ThreadPoolExecutor(max_workers=1)
+        self.waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> "VideoFile":
         return self
 
     def write(self, picture: np.ndarray) -> None:
-        self.container.mux(self.stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        """Takes an (H, W, 3) uint8 picture of even H and W, which must not change any more.
+
+        Raises what encoding an earlier one has raised.
+        """
+        if len(self.waiting) == self.WAITING:
+            self.waiting.popleft().result()
+        self.waiting.append(self.thread.submit(self._encode, picture))
+
+    def _encode(self, picture: np.ndarray) -> None:
+        planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)  # a quarter of the time that PyAV takes for it
+        self.container.mux(self.stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
 
     def __exit__(self, *failure: object) -> None:
-        if failure[0] is None:
-            self.container.mux(self.stream.encode())
-        self.container.close()
+        try:
+            if failure[0] is None:
+                for picture in self.waiting:
+                    picture.result()
+                self.container.mux(self.stream.encode())
+        finally:
+            self.thread.shutdown(cancel_futures=True)
+            self.container.close()
 
 
 def plot_curves(

@@ -258,6 +258,30 @@ def test_the_batch_size_changes_no_figure(checkpoint, meta, data_set):
     np.testing.assert_allclose(low, rewards[1], atol=0.05)
 
 
+@pytest.mark.parametrize("n", [1, 4, LENGTHS[2]])
+def test_frames_read_together_are_those_read_one_by_one_and_each_video_is_opened_once(
+    data_set, meta, monkeypatch, n
+):
+    keys = [*CAMERAS, "observation.state"]
+    dataset = visualise.open_data_set(meta, data_set, [1, 2], {key: key for key in keys}, 1e-4)
+    row = visualise.rows_of_episode(dataset, 2)[0]
+    items = [dataset[row + i] for i in range(n)]
+    opened = []
+    av_open = av.open
+    monkeypatch.setattr(
+        av, "open", lambda file, *args, **kwargs: opened.append(file) or av_open(file, *args, **kwargs)
+    )
+    dataset.reader._video_backend = "pyav"  # torchcodec keeps its files open
+
+    frames, task = visualise.read_frames(dataset, row, n, keys)
+
+    assert set(frames) == set(keys) and task == items[0]["task"]
+    for key in keys:
+        torch.testing.assert_close(frames[key], torch.stack([item[key] for item in items]), rtol=0, atol=0)
+    assert len(opened) == len(CAMERAS)
+    assert set(dataset[row]) == set(items[0])  # which gives single frames as before
+
+
 def test_only_the_policys_cameras_are_decoded(checkpoint, data_set):
     meta = load_meta(REPO_ID, data_set)
     dataset = visualise.open_data_set(
@@ -265,6 +289,33 @@ def test_only_the_policys_cameras_are_decoded(checkpoint, data_set):
     )
     assert "observation.images.wrist" not in dataset[0]
     assert dataset[0]["observation.images.top"].dtype == torch.uint8
+
+
+def test_a_video_has_every_picture_in_order_and_in_its_colours(tmp_path):
+    n = visualise.VideoFile.WAITING + 8
+    greys = np.linspace(0, 255, n).round().astype(np.uint8)
+    with visualise.VideoFile(tmp_path / "video.mp4", 30, 64, 48) as video:
+        for grey in greys:
+            video.write(np.full((48, 64, 3), (grey, 200, 40), dtype=np.uint8))
+    with av.open(str(tmp_path / "video.mp4")) as container:
+        pictures = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    assert len(pictures) == n
+    middle = pictures[:, 24, 32].astype(int)
+    np.testing.assert_allclose(middle, [(grey, 200, 40) for grey in greys], atol=12)
+
+
+@pytest.mark.parametrize("n", [1, visualise.VideoFile.WAITING + 8])
+def test_a_picture_that_cannot_be_encoded_ends_the_video_with_its_error(tmp_path, monkeypatch, n):
+    def fail(self, picture):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(visualise.VideoFile, "_encode", fail)
+    with (
+        pytest.raises(OSError, match="disk full"),
+        visualise.VideoFile(tmp_path / "video.mp4", 30, 64, 48) as video,
+    ):
+        for _ in range(n):
+            video.write(np.zeros((48, 64, 3), dtype=np.uint8))
 
 
 def test_the_newest_run_is_found_and_each_drawing_has_a_folder_of_its_own(run_dir, monkeypatch, capsys):
