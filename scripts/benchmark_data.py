@@ -45,9 +45,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from cli import at_least
 from demo_dataset import (
     ATTEMPTS,
     FPS,
+    add_simulation_arguments,
     check_simulator,
     is_complete,
     make_env,
@@ -524,20 +526,12 @@ def main() -> None:
         help="the number of held-out successes")
     parser.add_argument("--failures", type=int, default=10,
         help="the number of failures of each kind")
-    parser.add_argument("--image-size", type=int, default=96,
-        help="width and height of the pictures")
-    parser.add_argument("--seed", type=int, default=0,
-        help="the same seed makes the same episodes")
-    parser.add_argument("--workers", type=int, default=2,
-        help="the number of processes that simulate and draw; 1 does it in this one")
+    add_simulation_arguments(parser)
     parser.add_argument("--overwrite", action="store_true",
         help="make anew what this script has made")
     args = parser.parse_args()
     # fmt: on
-    limits = {"train": 0, "success": 0, "failures": 0, "image_size": 16, "seed": 0, "workers": 1}
-    for name, least in limits.items():
-        if getattr(args, name) < least:
-            parser.error(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(args, name)}")
+    at_least(parser, args, train=0, success=0, failures=0, image_size=16, seed=0, workers=1)
     root = args.output_dir / args.task
     sizes = {name: getattr(args, name) for name in ("train", "success", "failures", "image_size", "seed")}
     make_task(args.task, root, **sizes, n_workers=args.workers, overwrite=args.overwrite)

@@ -26,16 +26,15 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from cli import UserError, run_cli
+from cli import UserError, at_least, run_cli
 from tqdm import tqdm
-from visualise import Caption, default_device, draw_episode, match_inputs, open_data_set, rows_of_episode
+from visualise import Caption, choose_device, draw_episode, match_inputs, open_data_set, rows_of_episode
 
 import lerobot
 from lerobot.datasets import LeRobotDataset
 from lerobot.datasets.reward_labels import ProgressLabels, progress_reward
 from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
 from lerobot.utils.constants import ACTION, OBS_STATE, REWARD_LABEL
-from lerobot.utils.device_utils import is_torch_device_available
 
 CAMERA = "observation.images.top"
 REPO_ID, FPS, JOINTS = "local/benchmark_speed", 30, 14
@@ -353,12 +352,8 @@ def main() -> None:
     args = parser.parse_args()
     # fmt: on
     sizes = [parse_size(text) for text in args.sizes]
-    for name in ("repetitions", "batch_size", "frames"):
-        if getattr(args, name) < 1:
-            raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(args, name)}.")
-    args.device = args.device or default_device()
-    if not is_torch_device_available(args.device):
-        raise UserError(f"--device {args.device} is not available here.")
+    at_least(parser, args, repetitions=1, batch_size=1, frames=1)
+    args.device = choose_device(args.device)
     # Not a line for every data set, and none of the encoders'.
     logging.getLogger().setLevel(logging.ERROR)
     av.logging.set_libav_level(av.logging.ERROR)

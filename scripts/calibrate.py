@@ -17,7 +17,7 @@ import sys
 
 import numpy as np
 from cli import UserError, format_episodes, parse_episodes, run_cli
-from visualise import Opened, default_device, open_run, predict, read_json, rows_of_episode
+from visualise import Opened, choose_device, open_run, predict, read_json, rows_of_episode
 
 from lerobot.policies.act.reward_stop import EARLY_STOPS, HOLD_S, conformal_threshold, early_peak, hold_frames
 
@@ -72,7 +72,7 @@ def main() -> None:
         parse_episodes(args.episodes)
     args.episode_id, args.policy_overrides = None, []
 
-    opened = open_run(args, args.device or default_device())
+    opened = open_run(args, choose_device(args.device))
     if (opened.folder / "config.json").is_symlink():
         raise UserError(
             f"{opened.folder} is in the Hub's cache: download the model into a folder of your own."

@@ -1,6 +1,7 @@
-"""What the scripts' command lines share: one-line errors, and lists of episodes."""
+"""What the scripts' command lines share: one-line errors, limits of numbers, and lists of episodes."""
 
 import sys
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
 
@@ -15,6 +16,13 @@ def run_cli(main: Callable[[], None]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def at_least(parser: ArgumentParser, args: Namespace, **limits: int) -> None:
+    """Ends the command with one line if an argument, by its name in `args`, is below its limit."""
+    for name, least in limits.items():
+        if getattr(args, name) < least:
+            parser.error(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(args, name)}")
 
 
 def parse_episodes(text: str) -> list[int]:

@@ -36,6 +36,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from cli import at_least
 from rendering import choose_mujoco_gl
 from tqdm import tqdm
 
@@ -351,6 +352,18 @@ def workers(n: int):
         pool.shutdown(cancel_futures=True)
 
 
+def add_simulation_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of all data that comes from the simulator."""
+    # fmt: off
+    parser.add_argument("--image-size", type=int, default=96,
+        help="width and height of the pictures")
+    parser.add_argument("--seed", type=int, default=0,
+        help="the same seed makes the same episodes")
+    parser.add_argument("--workers", type=int, default=2,
+        help="the number of processes that simulate and draw; 1 does it in this one")
+    # fmt: on
+
+
 def main() -> None:
     # fmt: off
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -362,19 +375,12 @@ def main() -> None:
         help="the number of demonstrations, the last quarter of which is held out")
     parser.add_argument("--failures", type=int, default=10,
         help="the number of failed episodes; 0 for no such data set")
-    parser.add_argument("--image-size", type=int, default=96,
-        help="width and height of the pictures")
-    parser.add_argument("--seed", type=int, default=0,
-        help="the same seed makes the same episodes")
-    parser.add_argument("--workers", type=int, default=2,
-        help="the number of processes that simulate and draw; 1 does it in this one")
+    add_simulation_arguments(parser)
     parser.add_argument("--overwrite", action="store_true",
         help="make anew what this script has made with other settings")
     args = parser.parse_args()
     # fmt: on
-    for name, least in (("episodes", 1), ("failures", 0), ("image_size", 16), ("seed", 0), ("workers", 1)):
-        if getattr(args, name) < least:
-            parser.error(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(args, name)}")
+    at_least(parser, args, episodes=1, failures=0, image_size=16, seed=0, workers=1)
 
     common = {"task": args.task, "image_size": args.image_size, "seed": args.seed, "version": 1}
     wanted = {

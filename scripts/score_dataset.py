@@ -29,22 +29,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import train
-from cli import UserError, format_episodes, parse_episodes, run_cli
+from cli import UserError, at_least, format_episodes, parse_episodes, run_cli
 from episodes import choose_episodes, episode_lengths, load_meta
 from tqdm import tqdm
-from visualise import (
-    default_device,
-    find_policy,
-    load_policy,
-    match_inputs,
-    open_data_set,
-    predict,
-    read_json,
-    rows_of_episode,
-)
+from visualise import choose_device, find_run, load, predict, read_json, rows_of_episode
 
 from lerobot.datasets import LeRobotDatasetMetadata
-from lerobot.utils.device_utils import is_torch_device_available
 
 RABC_FILE = "sarm_progress.parquet"  # where RA-BC looks in the root of a data set
 SOURCE = b"rewact"  # the key in the file's metadata under which it says who made it
@@ -123,11 +113,7 @@ def score_episodes(
     folder: Path, meta: LeRobotDatasetMetadata, root: str | None, episodes: list[int], args: Namespace
 ) -> dict[int, np.ndarray]:
     """The (T,) rewards of each episode by the policy in `folder`."""
-    policy, preprocessor = load_policy(folder, [], args.device)
-    inputs = match_inputs(policy.config, preprocessor, meta)
-    train_config = folder / "train_config.json"
-    tolerance_s = read_json(train_config).get("tolerance_s") if train_config.is_file() else None
-    dataset = open_data_set(meta, root, episodes, inputs, tolerance_s or 1e-4)
+    policy, preprocessor, dataset, inputs = load(folder, meta, root, episodes, args.device)
     scores = {}
     rows = {episode: rows_of_episode(dataset, episode) for episode in episodes}
     with tqdm(total=sum(map(len, rows.values())), unit="frame") as progress:
@@ -143,37 +129,19 @@ def score_episodes(
     return scores
 
 
-def choose(meta: LeRobotDatasetMetadata, text: str | None) -> list[int]:
-    """The episodes to score: those asked for, or all."""
-    if text is None:
-        return list(range(meta.total_episodes))
-    episodes = parse_episodes(text)
-    for episode in episodes:
-        if episode >= meta.total_episodes:
-            raise UserError(f"episode {episode} does not exist: '{meta.repo_id}' has {meta.total_episodes}.")
-    return sorted(episodes)
+def requested(text: str | None, meta: LeRobotDatasetMetadata) -> list[int]:
+    """The episodes asked for, or all."""
+    return list(range(meta.total_episodes)) if text is None else sorted(parse_episodes(text))
 
 
 def score_with_policy(args: Namespace) -> tuple[LeRobotDatasetMetadata, str | None, Path]:
     """Scores the episodes with one policy. Returns the data set's metadata, its root, and the file."""
-    folder, _ = find_policy(args.policy_path)
-    print(f"policy    {folder}")
-    train_config = (
-        read_json(folder / "train_config.json") if (folder / "train_config.json").is_file() else None
-    )
-    trained = (train_config or {}).get("dataset") or {}
-    repo_id, root, revision = args.dataset_repo_id or trained.get("repo_id"), args.dataset_root, None
-    if repo_id is None:
-        raise UserError(f"{folder} has no train_config.json that names a data set: give --dataset-repo-id.")
-    if root is None and repo_id == trained.get("repo_id"):
-        root, revision = trained.get("root"), trained.get("revision")
-    meta = load_meta(repo_id, root, revision)
-    episodes = choose(meta, args.episodes)
-    output = args.output or Path(meta.root) / RABC_FILE
+    run = find_run(args)
+    choice = choose_episodes(run.train_config, run.meta, requested(args.episodes, run.meta))
+    episodes, trained_on = choice.episodes, choice.trained_on
+    output = args.output or Path(run.meta.root) / RABC_FILE
     check_output(output)
-    print(f"data set  {repo_id} at {meta.root}, episodes {format_episodes(episodes)}")
-
-    trained_on = choose_episodes(train_config, meta, episodes).trained_on
+    print(f"episodes  {format_episodes(episodes)}")
     if trained_on is None:
         print("WARNING   which episodes the policy was trained on is unknown.")
     elif seen := sorted(set(trained_on) & set(episodes)):
@@ -181,9 +149,9 @@ def score_with_policy(args: Namespace) -> tuple[LeRobotDatasetMetadata, str | No
             f"WARNING   the policy was trained on {len(seen)} of these {len(episodes)} episodes: its rewards for "
             "them say little. --cross-fit 5 scores each episode with a model that has not seen it."
         )
-    scores = score_episodes(folder, meta, root, episodes, args)
-    write_scores(output, meta, scores, {"policy": str(folder)})
-    return meta, root, output
+    scores = score_episodes(run.folder, run.meta, run.root, episodes, args)
+    write_scores(output, run.meta, scores, {"policy": str(run.folder)})
+    return run.meta, run.root, output
 
 
 # ---- Cross-fitting ----
@@ -259,7 +227,7 @@ def cross_fit(args: Namespace) -> tuple[LeRobotDatasetMetadata, str | None, Path
     meta = load_meta(repo_id, root)
     output = args.output or Path(meta.root) / RABC_FILE
     check_output(output)
-    episodes = choose(meta, args.episodes)
+    episodes = choose_episodes(None, meta, requested(args.episodes, meta)).episodes
     folds = make_folds(episodes, meta.episodes["tasks"], args.cross_fit)
     del flags["output_dir"]
     folder = args.runs or RUNS / repo_id.split("/")[-1]
@@ -316,20 +284,13 @@ def parse_args() -> Namespace:
         help="frames a model call; changes speed, not scores")
     # fmt: on
     args = parser.parse_args()
-    if args.batch_size < 1:
-        parser.error(f"--batch-size must be at least 1, got {args.batch_size}")
+    at_least(parser, args, batch_size=1)
     return args
 
 
 def main() -> None:
     args = parse_args()
-    args.device = args.device or default_device()
-    try:
-        available = is_torch_device_available(args.device)
-    except ValueError:
-        available = False
-    if not available:
-        raise UserError(f"--device {args.device} is not available here.")
+    args.device = choose_device(args.device)
     if args.cross_fit is not None and args.policy_path:
         raise UserError("--cross-fit trains policies of its own: leave out --policy-path.")
     if args.cross_fit is None and (args.args or args.steps is not None or args.runs):

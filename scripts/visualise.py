@@ -21,7 +21,7 @@ import json
 import re
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -38,7 +38,7 @@ matplotlib.use("Agg")  # before pyplot: no screen is needed, and none may be the
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from cli import UserError, format_episodes, parse_episodes
+from cli import UserError, at_least, format_episodes, parse_episodes
 from episodes import Choice, choose_episodes, load_meta
 from huggingface_hub import snapshot_download
 from matplotlib.font_manager import FontProperties, findfont
@@ -193,11 +193,17 @@ def load_policy(folder: Path, overrides: list[str], device: str) -> tuple[torch.
     return policy.to(device).eval(), preprocessor
 
 
-def default_device() -> str:
-    for device in ("cuda", "mps", "xpu"):
-        if is_torch_device_available(device):
-            return device
-    return "cpu"
+def choose_device(device: str | None) -> str:
+    """The device asked for, refused where it is not available; without one an accelerator if there is one."""
+    if device is None:
+        return next((name for name in ("cuda", "mps", "xpu") if is_torch_device_available(name)), "cpu")
+    try:
+        available = is_torch_device_available(device)
+    except ValueError:
+        available = False
+    if not available:
+        raise UserError(f"--device {device} is not available here.")
+    return device
 
 
 # --------------------------------------------------------------------------------------------- the data set
@@ -803,22 +809,37 @@ def labels_as_trained(
         raise UserError(f"the labels of the training cannot be had here: {error}") from error
 
 
-def open_run(args: argparse.Namespace, device: str) -> Opened:
-    """The policy and the data set that the arguments name, and says which they are."""
-    try:
-        available = is_torch_device_available(device)
-    except ValueError:
-        available = False
-    if not available:
-        raise UserError(f"--device {device} is not available here.")
+@dataclass
+class Run:
+    """A trained policy, and the data set to look at with it; nothing of either is loaded yet.
 
+    Attributes:
+        folder: the policy's config.json lies in it; `name` is that of its run, `step` that of the checkpoint.
+        train_config: the checkpoint's train_config.json, None where it has none.
+        meta: the data set's metadata; `root` is its folder as given or as in the training, None for LeRobot's own.
+    """
+
+    folder: Path
+    name: str
+    step: int | None
+    train_config: dict[str, Any] | None
+    meta: LeRobotDatasetMetadata
+    root: str | None
+
+
+def read_train_config(folder: Path) -> dict[str, Any] | None:
+    path = folder / "train_config.json"
+    return read_json(path) if path.is_file() else None
+
+
+def find_run(args: argparse.Namespace) -> Run:
+    """The policy and the data set that the arguments name, and says which they are."""
     folder, name = find_policy(args.policy_path)
     newest = f" (the newest run in {RUNS})" if args.policy_path is None else ""
     step = folder.resolve().parent.name  # behind the link `last`
     step = int(step) if step.isdecimal() else None
     print(f"policy    {folder}{'' if step is None else f', step {step}'}{newest}")
-    has_train_config = (folder / "train_config.json").is_file()
-    train_config = read_json(folder / "train_config.json") if has_train_config else None
+    train_config = read_train_config(folder)
     trained = (train_config or {}).get("dataset") or {}
 
     # What is not said about the data set comes from the training, as long as it is the same one.
@@ -830,23 +851,45 @@ def open_run(args: argparse.Namespace, device: str) -> Opened:
         root, revision = trained.get("root"), trained.get("revision")
     meta = load_meta(repo_id, root, revision)
     print(f"data set  {repo_id} at {meta.root}: {meta.total_episodes} episodes, {meta.fps} fps")
+    return Run(folder, name, step, train_config, meta, root)
 
-    requested = args.episode_id if args.episodes is None else parse_episodes(args.episodes)
-    choice = choose_episodes(train_config, meta, requested)
-    policy, preprocessor = load_policy(folder, args.policy_overrides, device)
+
+def load(
+    folder: Path,
+    meta: LeRobotDatasetMetadata,
+    root: str | None,
+    episodes: list[int],
+    device: str,
+    overrides: Sequence[str] = (),
+) -> tuple[torch.nn.Module, Any, LeRobotDataset, dict[str, str]]:
+    """The policy in `folder` with its pre-processor, the episodes, and which of their features are its inputs."""
+    policy, preprocessor = load_policy(folder, list(overrides), device)
     inputs = match_inputs(policy.config, preprocessor, meta)
-    tolerance_s = (train_config or {}).get("tolerance_s") or 1e-4
-    dataset = open_data_set(meta, root, choice.episodes, inputs, tolerance_s)
+    tolerance_s = (read_train_config(folder) or {}).get("tolerance_s") or 1e-4
+    return policy, preprocessor, open_data_set(meta, root, episodes, inputs, tolerance_s), inputs
+
+
+def open_run(args: argparse.Namespace, device: str) -> Opened:
+    """`find_run`, loaded, with the episodes that the arguments name or imply."""
+    found = find_run(args)
+    requested = args.episode_id if args.episodes is None else parse_episodes(args.episodes)
+    choice = choose_episodes(found.train_config, found.meta, requested)
+    policy, preprocessor, dataset, inputs = load(
+        found.folder, found.meta, found.root, choice.episodes, device, args.policy_overrides
+    )
     print(f"episodes  {format_episodes(choice.episodes)} ({choice.rule})")
     for warning in choice.warnings:
         print(f"WARNING   {warning}", file=sys.stderr)
+    trained = (found.train_config or {}).get("dataset") or {}
     labels, settings = labels_as_trained(dataset, trained, choice)
-    return Opened(folder, name, step, policy, preprocessor, dataset, inputs, choice, labels, settings)
+    return Opened(
+        found.folder, found.name, found.step, policy, preprocessor, dataset, inputs, choice, labels, settings
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Does what the module says; returns what it wrote to summary.json."""
-    device = args.device or default_device()
+    device = choose_device(args.device)
     opened = open_run(args, device)
     policy, preprocessor, dataset = opened.policy, opened.preprocessor, opened.dataset
     inputs, choice, repo_id = opened.inputs, opened.choice, opened.dataset.repo_id
@@ -956,8 +999,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
         help="frames a model call; changes speed, not figures",
     )
     args = parser.parse_args(arguments)
-    if args.batch_size < 1:
-        parser.error(f"--batch-size must be at least 1, got {args.batch_size}")
+    at_least(parser, args, batch_size=1)
     return args
 
 

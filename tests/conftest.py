@@ -38,6 +38,13 @@ def run_dir(data_set, tmp_path_factory) -> Path:
     return output_dir
 
 
+@pytest.fixture
+def offline_in_a_folder_of_its_own(monkeypatch, tmp_path):
+    """For tests of commands that write to the folder they run in, and would ask the Hub."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def checkpoint(run_dir) -> Path:
     return run_dir / "checkpoints" / "last" / "pretrained_model"

@@ -14,10 +14,13 @@ import pytest
 import score_dataset
 import torch
 from cli import UserError
+from visualise import load_policy
 
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
 from lerobot.rewards.sarm.rabc import RABCWeights
+
+pytestmark = pytest.mark.usefixtures("offline_in_a_folder_of_its_own")
 
 REPO_ID = "local/tiny"
 LENGTHS = [9, 12, 1, 11, 7]
@@ -67,12 +70,6 @@ def policy(data_set, tmp_path) -> Path:
     return save_policy(tmp_path / "policy", data_set, [0, 1])
 
 
-@pytest.fixture(autouse=True)
-def offline_in_a_folder_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def score(monkeypatch):
     """Runs the command in this process."""
@@ -95,7 +92,7 @@ def test_the_file_has_the_reward_of_select_action_for_every_frame(score, policy,
     assert list(table["episode_index"]) == [e for e, n in enumerate(LENGTHS) for _ in range(n)]
     assert list(table["frame_index"]) == [i for n in LENGTHS for i in range(n)]
 
-    loaded, preprocessor = score_dataset.load_policy(policy, [], "cpu")
+    loaded, preprocessor = load_policy(policy, [], "cpu")
     dataset = LeRobotDataset(REPO_ID, root=data_set)
     expected = []
     for item in dataset:
@@ -264,7 +261,7 @@ def test_what_cannot_be_done_is_said_in_one_line(score, trainings, data_set, arg
 
 
 def test_an_episode_that_does_not_exist_is_named(score, policy):
-    with pytest.raises(UserError, match="episode 5 does not exist: 'local/tiny' has 5"):
+    with pytest.raises(UserError, match="episode 5 does not exist: 'local/tiny' has episodes 0 to 4"):
         score("--policy-path", policy, "--episodes", "3-9")
 
 

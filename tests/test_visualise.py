@@ -30,16 +30,12 @@ from lerobot.configs.train import TrainPipelineConfig
 from lerobot.datasets.factory import make_dataset, make_train_eval_datasets
 from lerobot.policies import get_policy_class, make_policy, make_policy_config, make_pre_post_processors
 
+pytestmark = pytest.mark.usefixtures("offline_in_a_folder_of_its_own")
+
 
 @pytest.fixture(scope="module")
 def meta(data_set):
     return load_meta(REPO_ID, data_set)
-
-
-@pytest.fixture(autouse=True)
-def offline_in_a_folder_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
