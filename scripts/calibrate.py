@@ -5,7 +5,8 @@
     make calibrate POLICY=outputs/train/banana EPISODES=40-47
     make calibrate POLICY=outputs/train/banana DATASET=local/banana_more ROOT=data/banana_more
 
-The episodes are successes that the policy was not trained on. The threshold is the lowest one at which at most
+The episodes are successes that the policy was not trained on; those that the labels call failed or exclude are left
+out. The threshold is the lowest one at which at most
 --early-stops of such episodes would be stopped before they are done, by split conformal prediction: see
 lerobot/policies/act/reward_stop.py. It goes into the checkpoint's config.json, as reward_stop_threshold.
 """
@@ -38,6 +39,24 @@ def predict_episodes(opened: Opened, batch_size: int = 32) -> list[np.ndarray]:
             )
         ]
     ]
+
+
+def leave_out_failures(opened: Opened) -> None:
+    """Keep the successes alone: neither failed episodes, nor those of which the labels say nothing."""
+    labels, episodes = opened.labels, opened.choice.episodes
+    unfit = [e for e in episodes if e in labels.failed or not labels.is_labelled(e)]
+    if not unfit:
+        return
+    if len(unfit) == len(episodes):
+        raise UserError(
+            f"the labels say of episodes {format_episodes(unfit)} that they failed or are excluded: name successes "
+            "(EPISODES=, or DATASET= and ROOT= of another recording)."
+        )
+    print(
+        f"WARNING   left out, as the labels say that they failed or are excluded: {format_episodes(unfit)}.",
+        file=sys.stderr,
+    )
+    opened.choice.episodes = [e for e in episodes if e not in unfit]
 
 
 def store(opened: Opened, threshold: float) -> None:
@@ -82,6 +101,7 @@ def main() -> None:
             "no episodes are known to be held out from training: name successes that it has not seen "
             "(EPISODES=, or DATASET= and ROOT= of another recording)."
         )
+    leave_out_failures(opened)
     never = [episode for episode in opened.choice.episodes if opened.label(episode).max() < 1]
     if never:
         raise UserError(

@@ -65,6 +65,43 @@ def test_training_episodes_do_not_calibrate(own_checkpoint, run):
         run("--policy-path", own_checkpoint)
 
 
+@pytest.fixture
+def labelled(own_checkpoint, tmp_path, monkeypatch):
+    """A checkpoint whose training had labels made by people; which episodes calibrate it."""
+    used = []
+
+    def predict(opened):
+        used.extend(opened.choice.episodes)
+        return [np.linspace(0, 1, len(opened.label(episode))) for episode in used]
+
+    monkeypatch.setattr(calibrate, "predict_episodes", predict)
+
+    def label(episodes):
+        (tmp_path / "labels.json").write_text(json.dumps(episodes))
+        config = json.loads((own_checkpoint / "train_config.json").read_text())
+        config["dataset"]["reward_labels"] = str(tmp_path / "labels.json")
+        (own_checkpoint / "train_config.json").write_text(json.dumps(config))
+        return used
+
+    return label
+
+
+@pytest.mark.parametrize("label", [{"exclude": True}, {"outcome": "failure"}, {"failed_at": 10}])
+def test_failures_and_excluded_episodes_do_not_calibrate(own_checkpoint, run, labelled, capsys, label):
+    used = labelled({"1": label})
+    run("--policy-path", own_checkpoint)
+    assert used == [3]
+    assert "left out, as the labels say that they failed or are excluded: 1." in capsys.readouterr().err
+
+
+def test_no_success_is_left(own_checkpoint, run, labelled):
+    used = labelled({"1": {"exclude": True}, "3": {"failed_at": 2}})
+    before = (own_checkpoint / "config.json").read_bytes()
+    with pytest.raises(UserError, match="of episodes 1,3 that they failed or are excluded"):
+        run("--policy-path", own_checkpoint)
+    assert not used and (own_checkpoint / "config.json").read_bytes() == before
+
+
 def test_a_share_that_is_none(own_checkpoint, run, capsys):
     with pytest.raises(SystemExit):
         run("--policy-path", own_checkpoint, "--early-stops", "1.5")
