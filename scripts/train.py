@@ -3,7 +3,7 @@
 
     make train                                               # the demo: minutes on two CPU cores
     make train DATASET=me/cups EPISODES=0-39 STEPS=20000     # any LeRobot data set, ACT at its full size
-    make train DATASET=me/cups ROOT=data/cups WANDB=online ARGS="--batch_size=16 --policy.chunk_size=50"
+    make train DATASET=me/cups ROOT=data/cups WANDB=online ARGS="--policy.chunk_size=50 --policy.n_action_steps=50"
 
 It only puts a lerobot-train command together, prints it and runs it. Whatever ARGS sets is left to ARGS.
 """

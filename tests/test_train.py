@@ -1,13 +1,20 @@
 """scripts/train.py: the lerobot-train command that it puts together, and its one-line errors."""
 
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import draccus
 import pytest
 import train
 
+from lerobot.configs.train import TrainPipelineConfig
+from lerobot.policies import RewACTConfig
+
 SCRIPT = Path(train.__file__)
+README = SCRIPT.parent.parent / "README.md"
 
 
 def flags_of(monkeypatch, *argv: str) -> dict[str, str]:
@@ -39,6 +46,16 @@ def test_a_data_set_trains_at_full_size(monkeypatch):
     assert "wandb.enable" not in flags
     assert not set(flags) & {"policy.dim_model", "policy.chunk_size", "policy.pretrained_backbone_weights"}
     assert flags["output_dir"].startswith("outputs/train/cups-")
+
+
+def test_lerobot_train_takes_the_examples():
+    examples = re.findall(r'make train [^"]*ARGS="([^"]*)"', README.read_text() + train.__doc__)
+    assert len(examples) >= 3
+    for example in examples:
+        # --policy.path brings a policy of its own: of that, what the example sets is checked alone
+        flags = [flag for flag in shlex.split(example) if not flag.startswith("--policy.path=")]
+        flags += [f"--policy.type={RewACTConfig().type}", "--policy.device=cpu", "--dataset.repo_id=me/cups"]
+        draccus.parse(TrainPipelineConfig, args=flags)
 
 
 @pytest.mark.parametrize("mode", ["online", "offline"])
