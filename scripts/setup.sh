@@ -24,7 +24,7 @@ unset $(git rev-parse --local-env-vars)
 export GIT_LFS_SKIP_SMUDGE=1 # the large files are test artifacts, of no use here
 unset PYTHONPATH PYTHONHOME  # a sourced ROS puts another Python's packages there
 
-EXTRAS=training,test,metaworld,diffusion
+EXTRAS=training,test,metaworld,diffusion,peft,async
 PYTHON_VERSION=3.12
 UV_MINIMUM=0.5.0 # the first with all the flags used here
 PROBE_SECONDS=${PROBE_SECONDS:-15}
