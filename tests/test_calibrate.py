@@ -86,7 +86,10 @@ def labelled(own_checkpoint, tmp_path, monkeypatch):
     return label
 
 
-@pytest.mark.parametrize("label", [{"exclude": True}, {"outcome": "failure"}, {"failed_at": 10}])
+FAILURE = {"outcome": "failure", "keypoints": [{"frame_index": 3, "reward": 1.0}]}
+
+
+@pytest.mark.parametrize("label", [{"exclude": True}, FAILURE, {"failed_at": 10}])
 def test_failures_and_excluded_episodes_do_not_calibrate(own_checkpoint, run, labelled, capsys, label):
     used = labelled({"1": label})
     run("--policy-path", own_checkpoint)
