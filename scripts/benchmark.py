@@ -48,7 +48,7 @@ REAL = "cr5_banana"
 REAL_TRAIN, REAL_HELD_OUT = range(40), range(40, 48)
 THREE_SEEDS = ("drawer-open-v3", "pick-place-v3", REAL)
 PLAIN_TASKS = ("drawer-open-v3", "window-open-v3")  # with the first seed
-ENOUGH = 0.5  # success of plain ACT below which a comparison of successes says nothing
+ENOUGH = 0.5  # success of plain ACT below which a comparison of successes says nothing, and is not printed
 
 
 @dataclass
@@ -241,10 +241,10 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def mean_and_spread(values: list[float | None]) -> str:
+def mean_and_spread(values: list[float | None], undefined: str = "n/a") -> str:
     defined = [value for value in values if value is not None]
     if not defined:
-        return "n/a"
+        return undefined
     text = f"{np.mean(defined):.3f}"
     return text + (f" ± {np.std(defined, ddof=1):.3f}" if len(defined) > 1 else "")
 
@@ -255,9 +255,13 @@ def table(results: dict[str, dict[str, dict[str, dict]]]) -> str:
     for task, seeds in results.items():
         rows = list(next(iter(seeds.values())))
         per_row = {
-            row: {key: [figures[row].get(key) for figures in seeds.values()] for key in COLUMNS}
+            row: {key: [figures.get(row, {}).get(key) for figures in seeds.values()] for key in COLUMNS}
             for row in rows
         }
+        plain = [rate for name in PLAIN for rate in per_row.get(name, {}).get("success_rate", [])]
+        if any(rate is not None and rate < ENOUGH for rate in plain):
+            for figures in per_row.values():
+                figures["success_rate"] = [None]
         blocks.append((f"{task} ({len(seeds)} seed{'s' * (len(seeds) > 1)})", per_row))
         for row, figures in per_row.items():
             for key, values in figures.items():
@@ -276,7 +280,11 @@ def table(results: dict[str, dict[str, dict[str, dict]]]) -> str:
             "|---" * (len(COLUMNS) + 1) + "|",
         ]
         for row, figures in per_row.items():
-            lines.append(f"| {row} | " + " | ".join(mean_and_spread(figures[key]) for key in COLUMNS) + " |")
+            cells = [
+                mean_and_spread(figures[key], "not measured" if key == "success_rate" else "n/a")
+                for key in COLUMNS
+            ]
+            lines.append(f"| {row} | " + " | ".join(cells) + " |")
         lines.append("")
     return "\n".join(lines)
 
