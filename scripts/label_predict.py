@@ -12,16 +12,7 @@ from typing import Any
 
 from cli import UserError
 from episodes import choose_episodes
-from visualise import (
-    default_device,
-    find_policy,
-    load_policy,
-    match_inputs,
-    open_data_set,
-    predict,
-    read_json,
-    rows_of_episode,
-)
+from visualise import choose_device, find_policy, load, predict, read_train_config, rows_of_episode
 
 from lerobot.datasets import LeRobotDatasetMetadata
 
@@ -31,15 +22,14 @@ class Predictor:
 
     def __init__(self, policy_path: str, meta: LeRobotDatasetMetadata):
         folder, self.name = find_policy(policy_path)
-        config = folder / "train_config.json"
-        trained = read_json(config) if config.is_file() else None
-        self.trained_on = choose_episodes(trained, meta).trained_on
-        self.policy, self.preprocessor = load_policy(folder, [], default_device())
-        self.inputs = match_inputs(self.policy.config, self.preprocessor, meta)
-        tolerance_s = (trained or {}).get("tolerance_s") or 1e-4
+        self.trained_on = choose_episodes(read_train_config(folder), meta).trained_on
         every = list(range(meta.total_episodes))
         try:
-            self.dataset = open_data_set(meta, str(meta.root), every, self.inputs, tolerance_s)
+            self.policy, self.preprocessor, self.dataset, self.inputs = load(
+                folder, meta, str(meta.root), every, choose_device(None)
+            )
+        except UserError:
+            raise
         except Exception as error:  # the Hub's client and the file readers raise many unrelated types
             reason = str(error).strip().split("\n")[0]
             raise UserError(f"the policy cannot be run on '{meta.repo_id}': {reason}") from error
