@@ -27,6 +27,7 @@ import av
 import numpy as np
 import torch
 from cli import UserError, at_least, run_cli
+from scheduling import keep_scheduling
 from tqdm import tqdm
 from visualise import Caption, choose_device, draw_episode, match_inputs, open_data_set, rows_of_episode
 
@@ -62,7 +63,8 @@ def make_data_set(root: Path, height: int, width: int, frames: int) -> LeRobotDa
         for i in range(frames):
             joints = {key: rng.normal(size=JOINTS).astype(np.float32) for key in (OBS_STATE, ACTION)}
             dataset.add_frame({CAMERA: np.roll(pattern, i, axis=1), "task": "lift", **joints})
-        dataset.save_episode()
+        with keep_scheduling():
+            dataset.save_episode()
     dataset.finalize()
     return dataset
 

@@ -11,6 +11,20 @@ from pathlib import Path
 import pytest
 
 
+def scheduling_policy() -> int | None:
+    return os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else None
+
+
+POLICY = scheduling_policy()
+
+
+@pytest.fixture(autouse=True)
+def scheduled_as_before():
+    """A test that leaves real-time priority behind starves the processes that the next ones start."""
+    yield
+    assert scheduling_policy() == POLICY, "a video was encoded without keep_scheduling()"
+
+
 @pytest.fixture(scope="session")
 def data_set(tmp_path_factory) -> Path:
     from tiny_run import CAMERAS, LENGTHS, make_data_set  # imports LeRobot, which not every test wants

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from scheduling import keep_scheduling
 
 from lerobot.datasets import LeRobotDataset
 
@@ -44,6 +45,7 @@ def make_data_set(root: Path, lengths: list[int], cameras: dict[str, tuple[int, 
                 image[16:32, left : left + 16] = (220, 180, 40)
                 frame[key] = image
             dataset.add_frame(frame)
-        dataset.save_episode()
+        with keep_scheduling():
+            dataset.save_episode()
     dataset.finalize()
     return root
