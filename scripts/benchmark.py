@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from cli import UserError, run_cli
 from reward_metrics import clock, mae
 from train import DEMO_FLAGS
 
-from lerobot.datasets.lerobot_dataset import LeRobotDataset
+from lerobot.datasets import LeRobotDatasetMetadata
 
 # Full trainings: lerobot-train's flags beside those of the demo.
 TRAININGS = {
@@ -71,9 +72,9 @@ class Task:
     truth: list[dict[str, Any]]
     train_lengths: list[int]
 
-    @property
+    @cached_property
     def fps(self) -> int:
-        return LeRobotDataset(f"local/{self.train.name}", root=self.train).fps
+        return LeRobotDatasetMetadata(f"local/{self.train.name}", root=self.train).fps
 
 
 def simulated_task(name: str, data: Path) -> Task:

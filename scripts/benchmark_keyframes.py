@@ -140,10 +140,8 @@ def main() -> None:
     if not (args.real_dataset / "events.json").is_file():
         raise UserError(f"no cr5_banana at {args.real_dataset}: there is no events.json in it.")
     task = real_task(args.real_dataset)
-    curves, switches = (
-        curves_of(task, args.real_dataset, args.seed, args.output_dir),
-        switches_of(args.real_dataset),
-    )
+    curves = curves_of(task, args.real_dataset, args.seed, args.output_dir)
+    switches = switches_of(args.real_dataset)
     truth = [episode["switch"] for episode in task.truth]
     figures = {"the keyframes themselves": {"ours": measure(truth, switches, task.fps)}}
     figures |= {
