@@ -41,7 +41,7 @@ from lerobot.datasets import LeRobotDatasetMetadata
 # Full trainings: lerobot-train's flags beside those of the demo.
 TRAININGS = {
     "original": {"policy.type": "rewact", "policy.reward_head": "decoder"},
-    "ours": {"policy.type": "rewact"},
+    "ours": {"policy.type": "rewact", "policy.reward_familiarity": "true"},
 }
 PLAIN = {"plain ACT": {"policy.type": "act"}}
 SEEDS = (1000, 1001, 1002)

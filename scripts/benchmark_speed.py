@@ -75,6 +75,7 @@ def make_policies(dataset: LeRobotDataset, device: str) -> dict[str, tuple[torch
     for policy_type in ("act", "rewact"):
         torch.manual_seed(0)
         config = make_policy_config(policy_type, device=device, pretrained_backbone_weights=None)
+        config.reward_familiarity = True  # has no effect on plain ACT
         policy = make_policy(config, ds_meta=dataset.meta)
         policies[policy_type] = policy, make_pre_post_processors(config, dataset_stats=dataset.meta.stats)[0]
     head = policies["rewact"][0].model.reward_head
