@@ -32,8 +32,8 @@ from benchmark_plot import draw_task
 from benchmark_predict import action_error, latent_gap, load, predict, read_episodes, step_times
 from benchmark_rollout import success_rate
 from benchmark_score import Episode, score
-from cli import UserError, run_cli
-from reward_metrics import clock, mae
+from shared.cli import UserError, run_cli
+from shared.metrics import clock, mae
 from train import DEMO_FLAGS
 
 from lerobot.datasets import LeRobotDatasetMetadata

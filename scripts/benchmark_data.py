@@ -45,7 +45,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from cli import at_least
 from demo_dataset import (
     ATTEMPTS,
     FPS,
@@ -58,7 +57,8 @@ from demo_dataset import (
     workers,
     write_dataset,
 )
-from rendering import choose_mujoco_gl
+from shared.cli import at_least
+from shared.rendering import choose_mujoco_gl
 
 RECORD = "rewact_extensions/benchmark.json"
 CYCLE = "drawer-open-close"

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from benchmark_data import TASKS, load_truth
 from benchmark_predict import BATCH_SIZE, Frames, load, observe, read_episodes
-from cli import UserError, run_cli
-from reward_metrics import auroc
+from shared.cli import UserError, run_cli
+from shared.metrics import auroc
 from torch import Tensor, nn
 
 from lerobot.datasets.reward_labels import progress_reward

@@ -8,7 +8,7 @@ import torch
 from benchmark_data import Camera, Judge, draw_plan, make_simulator, place
 from benchmark_predict import observe
 from demo_dataset import make_frame
-from rendering import choose_mujoco_gl
+from shared.rendering import choose_mujoco_gl
 
 EPISODES = 20
 SEED = 1  # of the scenes; the demonstrations' is 0

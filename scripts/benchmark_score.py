@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from reward_metrics import auroc, calibration_error, mae, spearman_with_time
+from shared.metrics import auroc, calibration_error, mae, spearman_with_time
 
 from lerobot.policies.act.reward_stop import HOLD_S, StopRule, conformal_threshold, early_peak, hold_frames
 

@@ -26,8 +26,8 @@ from typing import Any
 import av
 import numpy as np
 import torch
-from cli import UserError, at_least, run_cli
-from scheduling import keep_scheduling
+from shared.cli import UserError, at_least, run_cli
+from shared.scheduling import keep_scheduling
 from tqdm import tqdm
 from visualise import Caption, choose_device, draw_episode, match_inputs, open_data_set, rows_of_episode
 

@@ -17,7 +17,7 @@ import os
 import sys
 
 import numpy as np
-from cli import UserError, format_episodes, parse_episodes, run_cli
+from shared.cli import UserError, format_episodes, parse_episodes, run_cli
 from visualise import Opened, choose_device, open_run, predict, read_json, rows_of_episode
 
 from lerobot.policies.act.reward_stop import EARLY_STOPS, HOLD_S, conformal_threshold, early_peak, hold_frames

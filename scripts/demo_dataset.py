@@ -36,8 +36,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from cli import at_least
-from rendering import choose_mujoco_gl
+from shared.cli import at_least
+from shared.rendering import choose_mujoco_gl
 from tqdm import tqdm
 
 # Importing LeRobot takes seconds, so the functions below do it when there is something to make.

@@ -15,7 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cli import UserError, format_episodes, run_cli
+from shared.cli import UserError, format_episodes, run_cli
 
 DEFAULT_PORT = 8765
 
@@ -72,8 +72,8 @@ def merge(args: argparse.Namespace) -> dict:
 
 
 def suggest(args: argparse.Namespace) -> dict:
-    from episodes import load_meta
     from label_tools import suggest_gripper
+    from shared.episodes import load_meta
 
     meta = load_meta(args.dataset, args.root)
     suggested = suggest_gripper(Path(meta.root), meta.fps, args.gripper_key, args.gripper_dim)
@@ -96,8 +96,8 @@ def serve_page(args: argparse.Namespace) -> None:
     from label_server import listen
 
     sock = listen(args.port)  # before what takes time
-    from episodes import load_meta
     from label_server import make_app, make_session, serve
+    from shared.episodes import load_meta
 
     session = make_session(
         load_meta(args.dataset, args.root),

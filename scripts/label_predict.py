@@ -10,8 +10,8 @@ import sys
 import threading
 from typing import Any
 
-from cli import UserError
-from episodes import choose_episodes
+from shared.cli import UserError
+from shared.episodes import choose_episodes
 from visualise import choose_device, find_policy, load, predict, read_train_config, rows_of_episode
 
 from lerobot.datasets import LeRobotDatasetMetadata

@@ -28,10 +28,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
-from cli import UserError
 from label_frames import Cameras, NotThereError
 from label_store import LabelStore, Snapshot, StaleError, choose_place, in_hub_cache, page_label
 from label_tools import suggest_gripper
+from shared.cli import UserError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli import UserError
 from huggingface_hub.constants import HF_HUB_CACHE
 from label_tools import save_labels
+from shared.cli import UserError
 
 from lerobot.datasets import LeRobotDatasetMetadata
 from lerobot.datasets.reward_keypoints import (

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from cli import UserError
+from shared.cli import UserError
 
 from lerobot.datasets.reward_keypoints import REWARD_LABELS_PATH, RewardLabelError, read_label_file
 

@@ -29,8 +29,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import train
-from cli import UserError, at_least, format_episodes, parse_episodes, run_cli
-from episodes import choose_episodes, episode_lengths, load_meta
+from shared.cli import UserError, at_least, format_episodes, parse_episodes, run_cli
+from shared.episodes import choose_episodes, episode_lengths, load_meta
 from tqdm import tqdm
 from visualise import choose_device, find_run, load, predict, read_json, rows_of_episode
 

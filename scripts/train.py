@@ -16,7 +16,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from cli import UserError, parse_episodes, run_cli
+from shared.cli import UserError, parse_episodes, run_cli
 
 DEMO_TASK = "drawer-open-v3"
 DEMO_DIR = Path("outputs/demo")

@@ -38,15 +38,15 @@ matplotlib.use("Agg")  # before pyplot: no screen is needed, and none may be the
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from cli import UserError, at_least, format_episodes, parse_episodes
-from episodes import Choice, choose_episodes, load_meta
 from huggingface_hub import snapshot_download
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.lines import Line2D
 from matplotlib.patches import ConnectionPatch
 from PIL import Image, ImageDraw, ImageFont
-from reward_metrics import METRICS, clock, episode_metrics, summarise
 from safetensors import safe_open
+from shared.cli import UserError, at_least, format_episodes, parse_episodes
+from shared.episodes import Choice, choose_episodes, load_meta
+from shared.metrics import METRICS, clock, episode_metrics, summarise
 from tqdm import tqdm
 
 from lerobot.configs import FeatureType, PreTrainedConfig

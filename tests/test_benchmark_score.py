@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from benchmark_score import SUCCESS, Episode, score
-from reward_metrics import auroc, calibration_error
+from shared.metrics import auroc, calibration_error
 
 FPS = 4  # the stop rule then holds for two frames
 

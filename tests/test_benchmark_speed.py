@@ -2,7 +2,7 @@
 
 import pytest
 from benchmark_speed import ROWS, parse_size, ratio, table, take_turns
-from cli import UserError
+from shared.cli import UserError
 
 
 def test_the_variants_take_turns_and_the_first_turn_is_not_counted():

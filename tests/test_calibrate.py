@@ -7,7 +7,7 @@ import sys
 import calibrate
 import numpy as np
 import pytest
-from cli import UserError
+from shared.cli import UserError
 
 from lerobot.configs import PreTrainedConfig
 from lerobot.policies.act.reward_stop import conformal_threshold, early_peak

@@ -1,9 +1,9 @@
-"""scripts/cli.py: the limits of numbers. Lists of episodes are in test_visualise.py."""
+"""scripts/shared/cli.py: the limits of numbers. Lists of episodes are in test_visualise.py."""
 
 from argparse import ArgumentParser
 
 import pytest
-from cli import at_least
+from shared.cli import at_least
 
 
 @pytest.mark.parametrize(("value", "refused"), [("16", False), ("15", True), ("-1", True)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import demo_dataset
 import numpy as np
 import pytest
-import rendering
+from shared import rendering
 
 TASK = "drawer-open-v3"
 MINIATURE = ["--episodes", "2", "--failures", "3", "--image-size", "64", "--workers", "1"]

@@ -15,7 +15,6 @@ from pathlib import Path
 import av
 import label_server
 import pytest
-from episodes import load_meta
 from label_server import listen, make_app, make_server, make_session
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -23,6 +22,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
+from shared.episodes import load_meta
 from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID
 
 from lerobot.datasets.reward_keypoints import REWARD_LABELS_PATH, curve, load_labels

@@ -15,10 +15,10 @@ import label_server
 import label_store
 import numpy as np
 import pytest
-from cli import UserError
-from episodes import load_meta
 from label_server import listen, make_app, make_server, make_session
 from label_store import LABELS_DIR, choose_place
+from shared.cli import UserError
+from shared.episodes import load_meta
 from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID
 
 from lerobot.datasets import LeRobotDataset

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cli import UserError
 from label_tools import gripper_switches, merge_labels, read_entries, save_labels, suggest_gripper
+from shared.cli import UserError
 
 from lerobot.datasets import LeRobotDataset
 from lerobot.datasets.dataset_tools import merge_datasets

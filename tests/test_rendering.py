@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import rendering
+from shared import rendering
 
 SCRIPT = Path(rendering.__file__)
 

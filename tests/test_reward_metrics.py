@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from reward_metrics import METRICS, clock, episode_metrics, mae, spearman, spearman_with_time, summarise
 from scipy.stats import spearmanr
+from shared.metrics import METRICS, clock, episode_metrics, mae, spearman, spearman_with_time, summarise
 
 
 def test_mae_of_known_curves():

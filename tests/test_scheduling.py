@@ -5,7 +5,7 @@ import os
 import av
 import numpy as np
 import pytest
-from scheduling import keep_scheduling
+from shared.scheduling import keep_scheduling
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no scheduling policies here")
 

@@ -13,7 +13,7 @@ import pandas
 import pytest
 import score_dataset
 import torch
-from cli import UserError
+from shared.cli import UserError
 from visualise import load_policy
 
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import torch
 import visualise
-from cli import UserError, format_episodes, parse_episodes
-from episodes import (
+from shared.cli import UserError, format_episodes, parse_episodes
+from shared.episodes import (
     choose_episodes,
     episode_lengths,
     load_meta,
     split_episodes,
     training_episodes,
 )
-from reward_metrics import clock, episode_metrics
+from shared.metrics import clock, episode_metrics
 from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID, TINY_POLICY, make_data_set
 
 from lerobot.configs.default import DatasetConfig

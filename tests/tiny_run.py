@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from scheduling import keep_scheduling
+from shared.scheduling import keep_scheduling
 
 from lerobot.datasets import LeRobotDataset
 

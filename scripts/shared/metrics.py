@@ -1,6 +1,6 @@
 """How good a predicted reward curve is, in numbers that can be compared between runs.
 
-    from reward_metrics import clock, episode_metrics, summarise
+    from shared.metrics import clock, episode_metrics, summarise
 
     baseline = clock(len(reward), mean_train_length)
     rows = [episode_metrics(reward, label, baseline) for each episode]

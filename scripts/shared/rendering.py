@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Find the MUJOCO_GL backend that really renders here.
 
-    python scripts/rendering.py                                  # prints egl, osmesa or glfw
-    MUJOCO_GL=$(python scripts/rendering.py) lerobot-eval ...    # the simulator without a display
+    python scripts/shared/rendering.py                                  # prints egl, osmesa or glfw
+    MUJOCO_GL=$(python scripts/shared/rendering.py) lerobot-eval ...    # the simulator without a display
 
 Each backend draws one small frame in a process of its own, because a failed GL import poisons the
 process that tried it. The way of rendering is the one that Meta-World's environments use (gymnasium's

@@ -1,6 +1,6 @@
 """Which episodes of a data set a checkpoint was trained on, and which to look at.
 
-    from episodes import choose_episodes, load_meta, training_episodes
+    from shared.episodes import choose_episodes, load_meta, training_episodes
 
     meta = load_meta("me/cups", root=None)
     training_episodes(train_config["dataset"], meta)  # what `episodes` and `eval_split` left for training
@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli import UserError, format_episodes
-
 from lerobot.datasets import LeRobotDatasetMetadata
+from shared.cli import UserError, format_episodes
 
 
 def load_meta(repo_id: str, root: str | Path | None, revision: str | None = None) -> LeRobotDatasetMetadata:

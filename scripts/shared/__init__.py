@@ -1,0 +1,1 @@
+"""What several commands need: checkpoints, datasets, predictions, metrics, drawings, and the command line."""
