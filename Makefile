@@ -51,7 +51,7 @@ pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/na
 demo-dataset: setup ## make the demo data set from Meta-World's scripted experts
 	@$(PYTHON) scripts/demo_dataset.py $(ARGS)
 
-train: apply ## train RewACT, on the demo data set or on DATASET= (ROOT= EPISODES= STEPS= OUTPUT= WANDB= ARGS=)
+train: apply ## train RewACT, on the demo dataset or on DATASET= (ROOT= EPISODES= STEPS= OUTPUT= WANDB= ARGS=)
 	@$(PYTHON) scripts/train.py $(call flag,dataset,$(DATASET)) $(call flag,root,$(ROOT)) \
 		$(call flag,episodes,$(EPISODES)) $(call flag,steps,$(STEPS)) $(call flag,output,$(OUTPUT)) \
 		$(call flag,wandb,$(WANDB)) $(call flag,args,$(ARGS))
@@ -62,17 +62,16 @@ label: apply ## a page on which you say how far each episode has come (DATASET= 
 
 visualise: apply ## draw the reward of the last training run, or of POLICY= (DATASET= ROOT= EPISODES= OUTPUT= ARGS=)
 	@$(PYTHON) scripts/visualise.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
-		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(call flag,output-dir,$(OUTPUT)) \
-		$(ARGS) $(VISUALISE_ARGS)
+		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(call flag,output-dir,$(OUTPUT)) $(ARGS)
 
 calibrate: apply ## find the reward at which the task counts as done (POLICY= DATASET= ROOT= EPISODES= ARGS="--early-stops 0.1")
 	@$(PYTHON) scripts/calibrate.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
 		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(ARGS)
 
-score: apply ## score a data set for RA-BC with the last run or POLICY= (DATASET= ROOT= EPISODES= OUTPUT= CROSS_FIT=K STEPS= ARGS=)
+score: apply ## score a dataset for RA-BC with the last run or POLICY= (DATASET= ROOT= EPISODES= OUTPUT= CROSS_FIT=K STEPS= ARGS=)
 	@$(PYTHON) scripts/score_dataset.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
 		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(call flag,output,$(OUTPUT)) \
-		$(call flag,cross-fit,$(CROSS_FIT)) $(call flag,steps,$(STEPS)) $(call flag,args,$(ARGS)) $(SCORE_ARGS)
+		$(call flag,cross-fit,$(CROSS_FIT)) $(call flag,steps,$(STEPS)) $(call flag,args,$(ARGS))
 
 benchmark-speed: apply ## what the reward costs, each figure against plain ACT (ARGS="--sizes 96x96")
 	@$(PYTHON) scripts/benchmark_speed.py $(ARGS)

@@ -34,7 +34,7 @@ from benchmark_rollout import success_rate
 from benchmark_score import Episode, score
 from shared.cli import UserError, run_cli
 from shared.metrics import clock, mae
-from train import DEMO_FLAGS
+from shared.training import DEMO_FLAGS
 
 from lerobot.datasets import LeRobotDatasetMetadata
 

@@ -26,10 +26,14 @@ from typing import Any
 import av
 import numpy as np
 import torch
+from shared.checkpoint import choose_device
 from shared.cli import UserError, at_least, run_cli
+from shared.frames import match_inputs, open_dataset, rows_of_episode
+from shared.predict import Loaded, observe
 from shared.scheduling import keep_scheduling
 from tqdm import tqdm
-from visualise import Caption, choose_device, draw_episode, match_inputs, open_data_set, rows_of_episode
+from visualising.caption import Caption
+from visualising.episode import draw_episode
 
 import lerobot
 from lerobot.datasets import LeRobotDataset
@@ -244,25 +248,19 @@ def measure_visualise(
     act, act_preprocessor = policies["act"]
     meta = dataset.meta
     inputs = match_inputs(policy.config, preprocessor, meta)
-    opened = open_data_set(meta, str(dataset.root), [0], inputs, 1e-4)
+    opened = open_dataset(meta, str(dataset.root), [0], inputs)
+    loaded = Loaded(policy, preprocessor, opened, inputs)
     rows = rows_of_episode(opened, 0)
     alone = rows[:: -(-len(rows) // ALONE)]
     label = progress_reward(np.arange(len(rows)), len(rows), 0.05, 0.95)
-    options = argparse.Namespace(batch_size=32, model_dtype="float32")
 
     def draw() -> None:
-        with tqdm(disable=True) as quiet:
-            note = Caption("speed", "benchmark", False)
-            draw_episode(
-                0, folder / "episode", policy, preprocessor, opened, inputs, label, None, note, options, quiet
-            )
+        draw_episode(loaded, 0, folder / "episode", Caption("speed", "benchmark"), label)
 
     def one_by_one() -> None:
         for row in alone:
             item = opened[row]
-            batch = {key: item[key][None] for key in inputs}
-            batch[CAMERA] = batch[CAMERA].to(torch.float32) / 255.0
-            act.predict_action_chunk(act_preprocessor(batch | {"task": [item["task"]]}))
+            act.predict_action_chunk(observe(act_preprocessor, {key: item[key][None] for key in inputs}))
 
     times = take_turns({"one": one_by_one, "visualise": draw}, -(-args.repetitions // FAST), args.device)
     per_frame = {

@@ -10,9 +10,10 @@ import sys
 import threading
 from typing import Any
 
+from shared.checkpoint import find_policy, read_train_config
 from shared.cli import UserError
 from shared.episodes import choose_episodes
-from visualise import choose_device, find_policy, load, predict, read_train_config, rows_of_episode
+from shared.predict import load_with_dataset, predict_episode
 
 from lerobot.datasets import LeRobotDatasetMetadata
 
@@ -25,9 +26,7 @@ class Predictor:
         self.trained_on = choose_episodes(read_train_config(folder), meta).trained_on
         every = list(range(meta.total_episodes))
         try:
-            self.policy, self.preprocessor, self.dataset, self.inputs = load(
-                folder, meta, str(meta.root), every, choose_device(None)
-            )
+            self.loaded = load_with_dataset(folder, meta, str(meta.root), every)
         except UserError:
             raise
         except Exception as error:  # the Hub's client and the file readers raise many unrelated types
@@ -55,9 +54,8 @@ class Predictor:
                 self._change.wait_for(lambda: self._wanted)
                 episode = self._wanted[-1]
             try:
-                rows = rows_of_episode(self.dataset, episode)
-                frames = predict(self.policy, self.preprocessor, self.dataset, rows, self.inputs)
-                result = {"state": "ready", "reward": [round(reward, 5) for _, reward, _ in frames]}
+                rewards = predict_episode(self.loaded, episode)
+                result = {"state": "ready", "reward": [round(reward, 5) for reward in rewards.tolist()]}
                 result["held_out"] = None if self.trained_on is None else episode not in self.trained_on
             except Exception as error:  # whatever it is, labelling goes on without this curve
                 print(f"WARNING   episode {episode} cannot be predicted: {error}", file=sys.stderr)

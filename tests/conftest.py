@@ -33,6 +33,14 @@ def data_set(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def meta(data_set):
+    from shared.episodes import load_meta
+    from tiny_run import REPO_ID
+
+    return load_meta(REPO_ID, data_set)
+
+
+@pytest.fixture(scope="session")
 def run_dir(data_set, tmp_path_factory) -> Path:
     """A run of the real lerobot-train on episodes 0 and 2, with labels other than the default."""
     from tiny_run import REPO_ID, TINY_POLICY

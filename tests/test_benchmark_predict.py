@@ -27,7 +27,9 @@ def small(tmp_path_factory):
     dataset.reward_labels = ProgressLabels(
         LENGTHS, DatasetConfig.reward_start_pct, DatasetConfig.reward_end_pct
     )
-    policy = make_policy(make_policy_config("rewact", **TINY_POLICY, reward_familiarity=True), ds_meta=dataset.meta)
+    policy = make_policy(
+        make_policy_config("rewact", **TINY_POLICY, reward_familiarity=True), ds_meta=dataset.meta
+    )
     preprocessor, postprocessor = make_pre_post_processors(policy.config, dataset_stats=dataset.meta.stats)
     calibrate_reward(policy, preprocessor, dataset)
     folder = tmp_path_factory.mktemp("policy")

@@ -585,7 +585,7 @@ def test_a_port_in_use_and_no_data_set(served, tmp_path):
         listen(served.port)
     with pytest.raises(UserError, match="cannot listen on port 70000"):
         listen(70000)
-    assert f"no LeRobot data set at {tmp_path}" in label_py("--dataset", "me/x", "--root", str(tmp_path), "--port", "0")  # fmt: skip
+    assert f"no LeRobot dataset at {tmp_path}" in label_py("--dataset", "me/x", "--root", str(tmp_path), "--port", "0")  # fmt: skip
     assert "make label DATASET=" in label_py()
 
 
@@ -605,7 +605,7 @@ def test_predictions_of_a_policy(checkpoint, data_set, tmp_path):
     """Asked for, computed behind the page's back, the same as visualise.py's, and kept."""
     import time
 
-    from visualise import predict, rows_of_episode
+    from shared.predict import predict_episode
 
     running = Running(data_set, labels=tmp_path / "labels.json", policy_path=str(checkpoint))
     try:
@@ -615,10 +615,8 @@ def test_predictions_of_a_policy(checkpoint, data_set, tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert answer["state"] == "ready" and answer["held_out"] is True  # it was trained on 0 and 2
-        predictor = running.session.predictor
-        rows = rows_of_episode(predictor.dataset, 1)
-        frames = predict(predictor.policy, predictor.preprocessor, predictor.dataset, rows, predictor.inputs)
-        assert answer["reward"] == pytest.approx([reward for _, reward, _ in frames], abs=1e-4)
+        expected = predict_episode(running.session.predictor.loaded, 1)
+        assert answer["reward"] == pytest.approx(expected.tolist(), abs=1e-4)
         assert running.ask("/api/prediction/4")[0] == 404
     finally:
         running.stop()

@@ -1,4 +1,4 @@
-"""scripts/score_dataset.py: the file that RA-BC reads, who scores which episode, resuming, and errors.
+"""scripts/score_dataset.py and scripts/scoring/: the file that RA-BC reads, who scores which episode, resuming, and errors.
 
 The policies are untrained ones of the smallest size, saved as lerobot-train saves them; one test trains.
 """
@@ -13,8 +13,11 @@ import pandas
 import pytest
 import score_dataset
 import torch
+from scoring import cross_fit, score_file
+from scoring.cross_fit import make_folds
+from scoring.score_file import read_scores, write_scores
+from shared.checkpoint import load_policy
 from shared.cli import UserError
-from visualise import load_policy
 
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
@@ -92,7 +95,7 @@ def test_the_file_has_the_reward_of_select_action_for_every_frame(score, policy,
     assert list(table["episode_index"]) == [e for e, n in enumerate(LENGTHS) for _ in range(n)]
     assert list(table["frame_index"]) == [i for n in LENGTHS for i in range(n)]
 
-    loaded, preprocessor = load_policy(policy, [], "cpu")
+    loaded, preprocessor, _ = load_policy(policy, "cpu")
     dataset = LeRobotDataset(REPO_ID, root=data_set)
     expected = []
     for item in dataset:
@@ -145,22 +148,22 @@ def test_the_file_of_another_reward_model_is_not_overwritten(score, policy, tmp_
 def test_a_failed_write_leaves_the_old_file(data_set, tmp_path, monkeypatch):
     meta = LeRobotDatasetMetadata(REPO_ID, root=data_set)
     output = tmp_path / "scores.parquet"
-    score_dataset.write_scores(output, meta, {2: np.float32([0.25])}, {})
+    write_scores(output, meta, {2: np.float32([0.25])}, {})
 
     def fail(table, path):
         Path(path).write_bytes(b"half")
         raise OSError("disk full")
 
-    monkeypatch.setattr(score_dataset.pq, "write_table", fail)
+    monkeypatch.setattr(score_file.pq, "write_table", fail)
     with pytest.raises(OSError, match="disk full"):
-        score_dataset.write_scores(output, meta, {2: np.float32([0.75])}, {})
-    assert score_dataset.read_scores(output) == {2: 0.25}
+        write_scores(output, meta, {2: np.float32([0.75])}, {})
+    assert read_scores(output) == {2: 0.25}
     assert [path.name for path in tmp_path.iterdir()] == ["scores.parquet"]
 
 
 @pytest.mark.parametrize("n_folds", [2, 3, 5])
-def test_every_episode_is_in_one_part_and_every_part_has_of_each_task(n_folds):
-    folds = score_dataset.make_folds(list(range(5)), [[task] for task in TASKS], n_folds)
+def test_every_episode_is_in_one_fold_and_every_fold_has_some_of_each_task(n_folds):
+    folds = make_folds(list(range(5)), [[task] for task in TASKS], n_folds)
     assert sorted(sum(folds, [])) == list(range(5))
     assert all(folds)
     if n_folds == 2:
@@ -183,7 +186,7 @@ def trainings(data_set, monkeypatch):
         return subprocess.CompletedProcess(command, 0)
 
     trainings = type("Trainings", (), {"commands": commands, "code": 0})()
-    monkeypatch.setattr(score_dataset.subprocess, "run", run)
+    monkeypatch.setattr(cross_fit.subprocess, "run", run)
     return trainings
 
 
@@ -203,10 +206,10 @@ def test_cross_fit_scores_each_episode_with_a_policy_that_has_not_seen_it(
         if part.startswith("--dataset.episodes=")
     ]
     assert len(trained_on) == 2 and sorted(sum(trained_on, [])) == list(range(5))
-    scores = score_dataset.read_scores(tmp_path / "scores.parquet")
+    scores = read_scores(tmp_path / "scores.parquet")
     assert {episode: len(score) for episode, score in scores.items()} == dict(enumerate(LENGTHS))
     for i, training in enumerate(trained_on):
-        of_fold = score_dataset.read_scores(tmp_path / "runs" / f"fold-{i}.parquet")
+        of_fold = read_scores(tmp_path / "runs" / f"fold-{i}.parquet")
         assert not set(of_fold) & set(training)
         for episode, score_of_episode in of_fold.items():
             np.testing.assert_array_equal(scores[episode], score_of_episode)
@@ -239,17 +242,17 @@ def test_cross_fit_resumes_where_it_stopped(score, trainings, data_set, tmp_path
         "--resume=true",
     }
     assert "--output_dir=outputs/score/tiny/fold-1" in second
-    assert len(score_dataset.read_scores(tmp_path / "scores.parquet")) == 5
+    assert len(read_scores(tmp_path / "scores.parquet")) == 5
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--cross-fit", "1"], "--cross-fit 1: it takes 2 to 5 parts"),
-        (["--cross-fit", "6"], "--cross-fit 6: it takes 2 to 5 parts"),
+        (["--cross-fit", "1"], "--cross-fit 1: 5 episodes can be split into 2 to 5 folds"),
+        (["--cross-fit", "6"], "--cross-fit 6: 5 episodes can be split into 2 to 5 folds"),
         (["--cross-fit", "2", "--args=--dataset.episodes=[0]"], "take it out of --args"),
         (["--cross-fit", "2", "--policy-path", "x"], "leave out --policy-path"),
-        (["--steps", "3"], "are for the trainings of --cross-fit"),
+        (["--steps", "3"], "are for the training runs of --cross-fit"),
         (["--policy-path", "nowhere"], "no such folder: nowhere"),
     ],
 )
@@ -275,6 +278,6 @@ def test_cross_fit_with_lerobot_train_itself(score, data_set, tmp_path):
         "--dataset-repo-id", REPO_ID, "--dataset-root", data_set, "--cross-fit", 2, "--steps", 2,
         f"--args={policy} --batch_size=2 --num_workers=0", "--output", output,
     )  # fmt: skip
-    scores = score_dataset.read_scores(output)
+    scores = read_scores(output)
     assert {episode: len(score) for episode, score in scores.items()} == dict(enumerate(LENGTHS))
     assert all(((score >= 0) & (score <= 1)).all() for score in scores.values())

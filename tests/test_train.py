@@ -9,6 +9,7 @@ from pathlib import Path
 import draccus
 import pytest
 import train
+from shared.training import make_flags
 
 import lerobot.policies  # noqa: F401  registers the policy types
 from lerobot.configs.train import TrainPipelineConfig
@@ -19,7 +20,9 @@ README = SCRIPT.parent.parent / "README.md"
 
 def flags_of(monkeypatch, *argv: str) -> dict[str, str]:
     monkeypatch.setattr(sys, "argv", ["train.py", *argv])
-    return train.make_flags(train.parse_args())
+    args = vars(train.parse_args())
+    del args["args"]
+    return make_flags(**args)
 
 
 def command_of(monkeypatch, *argv: str) -> list[str]:
@@ -36,7 +39,7 @@ def command_of(monkeypatch, *argv: str) -> list[str]:
     return commands[-1]
 
 
-def test_a_data_set_trains_at_full_size(monkeypatch):
+def test_a_dataset_trains_at_full_size(monkeypatch):
     flags = flags_of(monkeypatch, "--dataset", "me/cups", "--episodes", "0-2,5", "--steps", "7")
     assert flags["policy.type"] == "rewact"
     assert flags["policy.push_to_hub"] == "false"

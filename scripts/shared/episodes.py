@@ -1,4 +1,4 @@
-"""Which episodes of a data set a checkpoint was trained on, and which to look at.
+"""Which episodes of a dataset a checkpoint was trained on, and which to look at.
 
     from shared.episodes import choose_episodes, load_meta, training_episodes
 
@@ -7,8 +7,8 @@
     choose_episodes(train_config, meta).episodes      # the held-out ones, or the next best with a warning
 
 A figure on an episode that was trained on says little, so the scripts ask here before they show one.
-`train_config` is a checkpoint's train_config.json as a dict: a plain reading, because building LeRobot's
-own config from it would resolve devices, video decoders and the policy's path on this machine.
+`train_config` is a checkpoint's train_config.json, read as a plain dict: LeRobot's own config would resolve
+devices, video decoders and the policy's path on this machine.
 """
 
 import math
@@ -21,17 +21,17 @@ from shared.cli import UserError, format_episodes
 
 
 def load_meta(repo_id: str, root: str | Path | None, revision: str | None = None) -> LeRobotDatasetMetadata:
-    """The metadata of a data set on this disk or on the Hub, or a UserError that names it."""
-    # LeRobot would create a root that does not exist and fill it from the Hub: for a mistyped path that is
-    # an empty folder and an error about the network.
+    """The metadata of a dataset on this disk or on the Hub, or a UserError that names it."""
+    # LeRobot would create a root that does not exist and fill it from the Hub: a mistyped path would leave an
+    # empty folder and an error about the network.
     if root is not None and not (Path(root) / "meta" / "info.json").is_file():
-        raise UserError(f"no LeRobot data set at {root}: there is no meta/info.json in it.")
+        raise UserError(f"no LeRobot dataset at {root}: there is no meta/info.json in it.")
     try:
         return LeRobotDatasetMetadata(repo_id, root=root, revision=revision)
     except Exception as error:  # the Hub's client and the file readers raise many unrelated types
         where = f"at {root}" if root is not None else "on this disk or the Hub"
         reason = str(error).strip().split("\n")[0]
-        raise UserError(f"cannot read data set '{repo_id}' {where}: {reason}") from error
+        raise UserError(f"cannot read dataset '{repo_id}' {where}: {reason}") from error
 
 
 def split_episodes(
@@ -39,8 +39,8 @@ def split_episodes(
 ) -> tuple[list[int], list[int]]:
     """LeRobot's `eval_split`: (train, held out).
 
-    The same as lerobot.datasets.factory.make_train_eval_datasets, which has it inline and builds three data
-    sets on the way; a test holds the two together. Of each task's episodes, in the order in which `episodes`
+    The same as lerobot.datasets.factory.make_train_eval_datasets, which has it inline and builds three
+    datasets on the way; a test holds the two together. Of each task's episodes, in the order in which `episodes`
     lists them, the last ceil(n * eval_split) are held out.
 
     Args:
@@ -65,10 +65,10 @@ def training_episodes(dataset_config: dict[str, Any], meta: LeRobotDatasetMetada
 
     Args:
         dataset_config: the `dataset` part of a train_config.json.
-        meta: the metadata of the data set that it names.
+        meta: the metadata of the dataset that it names.
     """
     episodes = dataset_config.get("episodes")
-    # LeRobot only warns about episodes that the data set does not have, and trains on the others.
+    # LeRobot only warns about episodes that the dataset does not have, and trains on the others.
     episodes = [
         e
         for e in (range(meta.total_episodes) if episodes is None else episodes)
@@ -85,19 +85,19 @@ def episode_lengths(meta: LeRobotDatasetMetadata) -> list[int]:
     return [int(length) for length in meta.episodes["length"]]
 
 
-def is_trained_data_set(
+def is_trained_dataset(
     dataset_config: dict[str, Any], meta: LeRobotDatasetMetadata
 ) -> tuple[bool, LeRobotDatasetMetadata | None]:
-    """Whether `meta` is the data set that was trained on, and the metadata of the one that was, if readable.
+    """Whether `meta` is the dataset that was trained on, and the metadata of the one that was, if readable.
 
-    Data sets move: from the machine with the GPU to this one, from a folder to the Hub. So the path alone
-    decides nothing, and in doubt the answer is yes: taking a new data set for the old one hides a few
-    episodes, taking the old one for a new one passes training episodes off as held out.
+    Datasets move from the machine with the GPU to this one, or from a folder to the Hub, so the path alone
+    decides nothing. In doubt the answer is yes: mistaking a new dataset for the old one hides a few episodes,
+    the opposite mistake presents training episodes as held out.
 
     - the same folder: yes, whatever it is called;
     - the same repo_id, and both folders here: yes if the episodes have the same lengths (a copy, or a copy
       that has grown since);
-    - the same repo_id, and the folder of the training is not here: yes;
+    - the same repo_id, and the folder that was trained on is not here: yes;
     - anything else: no.
     """
     repo_id, root = dataset_config.get("repo_id"), dataset_config.get("root")
@@ -121,8 +121,8 @@ class Choice:
 
     Attributes:
         episodes: the episode indices, in the order in which to draw them.
-        rule: how they were chosen: requested | held-out | other-data-set | trained-on-all | unknown.
-        trained_on: the episodes of this data set that were trained on; None where that is not known.
+        rule: how they were chosen: requested | held-out | other-dataset | trained-on-all | unknown.
+        trained_on: the episodes of this dataset that were trained on; None where that is not known.
         train_lengths: the lengths of the episodes trained on (for the clock); None where not known.
         warnings: what the user must know before reading a figure, one line each.
     """
@@ -137,11 +137,11 @@ class Choice:
 def choose_episodes(
     train_config: dict[str, Any] | None, meta: LeRobotDatasetMetadata, requested: list[int] | None = None
 ) -> Choice:
-    """Decides which episodes to look at: those asked for, or else those held out from training.
+    """Choose the episodes to look at: those asked for, or else those held out from training.
 
     Args:
         train_config: the checkpoint's train_config.json, or None where it has none.
-        meta: the data set to look at.
+        meta: the dataset to look at.
         requested: the episodes asked for, or None for the default.
     """
     total = meta.total_episodes
@@ -156,7 +156,7 @@ def choose_episodes(
         trained_on, train_lengths, known = None, None, False
     else:
         known = True
-        same, trained_meta = is_trained_data_set(dataset_config, meta)
+        same, trained_meta = is_trained_dataset(dataset_config, meta)
         trained_on = training_episodes(dataset_config, meta) if same else []
         train_lengths = None
         if trained_meta is not None or same:
@@ -186,7 +186,7 @@ def choose_episodes(
             f"drawing the last {len(episodes)}."
         )
     elif not trained_on:
-        episodes, rule = list(range(total)), "other-data-set"
+        episodes, rule = list(range(total)), "other-dataset"
     elif held_out:
         episodes, rule = held_out, "held-out"
     else:
@@ -196,5 +196,5 @@ def choose_episodes(
             "which is not a test of the reward."
         )
     if known and train_lengths is None:
-        warnings.append(f"data set '{dataset_config.get('repo_id')}' of the training is not here: no clock.")
+        warnings.append(f"the training dataset '{dataset_config.get('repo_id')}' is not here: no clock.")
     return Choice(episodes, rule, trained_on, train_lengths, warnings)

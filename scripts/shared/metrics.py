@@ -72,6 +72,10 @@ def clock(length: int, mean_train_length: float) -> np.ndarray:
         return np.minimum(frame_index / last, 1.0)
 
 
+def format_metric(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3f}"
+
+
 def episode_metrics(
     reward: np.ndarray, label: np.ndarray, clock: np.ndarray | None = None
 ) -> dict[str, float | None]:

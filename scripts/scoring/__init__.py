@@ -1,0 +1,1 @@
+"""How score_dataset.py scores: its file, and cross-fitting."""

@@ -1,0 +1,67 @@
+"""What all drawings share: matplotlib without a screen, the colours, and the reward curve of an episode."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # before pyplot: no screen is needed, and there may be none
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+# Okabe and Ito's palette, which colour-blind readers can tell apart; the line styles differ as well.
+BLUE, SKY_BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#666666"
+PREDICTED, LABEL, CLOCK, WARNING = BLUE, GREY, ORANGE, "#C8330A"
+
+
+@dataclass
+class Curve:
+    """The reward of an episode, and what to compare it with.
+
+    Attributes:
+        reward: (T,) as select_action gives it.
+        alone: (T,) the reward of each frame alone.
+        label: (T,) what the policy was to predict.
+        clock: (T,) the baseline that only counts frames; None where the training lengths are not known.
+        fps: frames per second.
+    """
+
+    reward: np.ndarray
+    alone: np.ndarray
+    label: np.ndarray
+    clock: np.ndarray | None
+    fps: float
+
+
+def style_axes(ax: plt.Axes, duration: float) -> None:
+    """The axes that all drawings of an episode share: reward in [0, 1] over seconds."""
+    ax.set_xlim(0, duration) if duration > 0 else ax.set_xlim(-0.5, 0.5)
+    ax.set_ylim(-0.04, 1.04)
+    ax.set_yticks([0, 0.5, 1])
+    ax.grid(color="#e4e4e4", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def plot_curve(ax: plt.Axes, curve: Curve, linewidth: float = 2.2) -> None:
+    """Reward, label, clock and the reward of each frame alone, over seconds."""
+    seconds = np.arange(len(curve.reward)) / curve.fps
+    marker = "o" if len(curve.reward) == 1 else ""  # a line through one point is invisible
+    style_axes(ax, seconds[-1])
+
+    def plot(values: np.ndarray, name: str, **style: Any) -> None:
+        ax.plot(seconds, values, label=name, **style)
+
+    plot(curve.label, "label", color=LABEL, linestyle="--", linewidth=0.7 * linewidth, marker=marker)
+    if curve.clock is not None:
+        plot(curve.clock, "clock", color=CLOCK, linestyle=":", linewidth=linewidth, marker=marker)
+    if not np.array_equal(curve.alone, curve.reward):
+        plot(curve.alone, "one frame alone", color=PREDICTED, linewidth=0.4 * linewidth, alpha=0.6)
+    plot(curve.reward, "predicted", color=PREDICTED, linewidth=linewidth, marker=marker)
+
+
+def legend_entries(ax: plt.Axes) -> tuple[list[Any], list[str]]:
+    """The lines of plot_curve and their names, the policy's first although it is drawn last."""
+    handles, names = ax.get_legend_handles_labels()
+    return [handles[-1], *handles[:-1]], [names[-1], *names[:-1]]

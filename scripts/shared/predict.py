@@ -1,0 +1,196 @@
+"""What a policy says about the progress of an episode, frame by frame.
+
+    from shared.predict import load_with_dataset, predict_episode
+
+    loaded = load_with_dataset(folder, meta, root, episodes=[3, 7])
+    reward = predict_episode(loaded, 7)       # (T,), as select_action gives it along the episode
+
+Two steps make a reward: the evidence of each frame alone (`read_evidence`), and following it over time
+(`follow`). A reward of one frame alone is `reward_of`.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
+from lerobot.policies.act.reward_head import RewardEvidence
+from shared.checkpoint import load_policy, read_train_config
+from shared.frames import TOLERANCE_S, match_inputs, open_dataset, read_frames, rows_of_episode
+
+BATCH_SIZE = 32
+
+
+# ---- Any frames ----
+
+
+def observe(preprocessor: Any, frames: dict[str, Tensor], task: str = "") -> dict[str, Any]:
+    """The policy's batch of frames as a dataset holds them.
+
+    Args:
+        preprocessor: the policy's own.
+        frames: {dataset key: (B, ...)}; uint8 images are scaled to [0, 1].
+        task: of all of them; ACT does not read it.
+    """
+    n = len(next(iter(frames.values())))
+    batch: dict[str, Any] = {
+        key: value.to(torch.float32) / 255.0 if value.dtype == torch.uint8 else value
+        for key, value in frames.items()
+    }
+    return preprocessor(batch | {"task": [task] * n})
+
+
+def read_evidence(
+    policy: torch.nn.Module, preprocessor: Any, frames: dict[str, Tensor], task: str = ""
+) -> RewardEvidence:
+    """What each of the frames, {dataset key: (B, ...)}, says about the reward by itself."""
+    return policy.reward_evidence(observe(preprocessor, frames, task))
+
+
+def reward_of(policy: torch.nn.Module, evidence: RewardEvidence) -> Tensor:
+    """The (B,) rewards of frames taken one by one, whatever came before them."""
+    return policy.model.reward_head.value(evidence.logits)
+
+
+def follow(policy: torch.nn.Module, episodes: Sequence[RewardEvidence]) -> list[Tensor]:
+    """Follow episodes over time, all at once, each as a sample of a batch.
+
+    Args:
+        policy: it goes on from where it is, so reset it before the first frames of the episodes.
+        episodes: the evidence of T consecutive frames of each; T may differ.
+    Returns:
+        The (T,) rewards of each, as select_action gives them.
+    """
+    lengths = [len(evidence.logits) for evidence in episodes]
+    rewards = []
+    for t in range(max(lengths)):
+        now = [min(t, length - 1) for length in lengths]  # an episode that has ended stays at its last frame
+        samples = [evidence.samples(slice(i, i + 1)) for evidence, i in zip(episodes, now, strict=True)]
+        rewards.append(policy.follow_reward(join(samples)))
+    stacked = torch.stack(rewards, dim=1)  # (episodes, T)
+    return [row[:length] for row, length in zip(stacked, lengths, strict=True)]
+
+
+def join(parts: Sequence[RewardEvidence]) -> RewardEvidence:
+    """The evidence of several batches as that of one."""
+    return RewardEvidence(
+        *(None if part[0] is None else torch.cat(part) for part in zip(*parts, strict=True))
+    )
+
+
+# ---- The episodes of a dataset ----
+
+
+@dataclass
+class Loaded:
+    """A policy, and the episodes that it is to look at.
+
+    Attributes:
+        policy: in eval mode, with the reward head.
+        preprocessor: its own saved pre-processor.
+        dataset: the chosen episodes, with the policy's cameras only.
+        inputs: {dataset key: policy key} of what the policy reads, cameras first.
+    """
+
+    policy: torch.nn.Module
+    preprocessor: Any
+    dataset: LeRobotDataset
+    inputs: dict[str, str]
+
+    @property
+    def cameras(self) -> list[str]:
+        return [key for key in self.inputs if key in self.dataset.meta.camera_keys]
+
+
+def load_with_dataset(
+    folder: Path,
+    meta: LeRobotDatasetMetadata,
+    root: str | None,
+    episodes: list[int],
+    device: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Loaded:
+    """Load a policy together with the episodes that it is to look at.
+
+    Args:
+        folder, device, overrides: as in `load_policy`.
+        meta: the dataset's metadata.
+        root: the dataset's folder; None for LeRobot's cache or the Hub.
+        episodes: the episodes to open.
+    """
+    policy, preprocessor, _ = load_policy(folder, device, overrides)
+    inputs = match_inputs(policy.config, preprocessor, meta)
+    tolerance_s = (read_train_config(folder) or {}).get("tolerance_s") or TOLERANCE_S
+    return Loaded(policy, preprocessor, open_dataset(meta, root, episodes, inputs, tolerance_s), inputs)
+
+
+@dataclass
+class Prediction:
+    """One frame of an episode, and what the policy says there.
+
+    Attributes:
+        images: {camera: (C, H, W)} as the dataset holds them.
+        reward: as select_action gives it.
+        alone: the reward of this frame alone.
+    """
+
+    images: dict[str, Tensor]
+    reward: float
+    alone: float
+
+
+@torch.inference_mode()
+def predict_frames(
+    loaded: Loaded, episode: int, batch_size: int = BATCH_SIZE, dtype: torch.dtype = torch.float32
+) -> Iterator[Prediction]:
+    """Predict an episode from its first frame on, reading and looking at a batch of frames at a time.
+
+    Args:
+        loaded: the policy, and the dataset that holds the episode.
+        episode: its index.
+        batch_size: frames per model call; it changes the speed, not the rewards.
+        dtype: the precision to compute in; below float32 by autocast.
+    """
+    policy = loaded.policy
+    policy.reset()
+    precision = (
+        contextlib.nullcontext()
+        if dtype == torch.float32
+        else torch.autocast(torch.device(policy.config.device).type, dtype)
+    )
+    rows = rows_of_episode(loaded.dataset, episode)
+    for start in range(0, len(rows), batch_size):
+        n = min(batch_size, len(rows) - start)
+        frames, task = read_frames(loaded.dataset, rows[start], n, loaded.inputs)
+        with precision:
+            evidence = read_evidence(policy, loaded.preprocessor, frames, task)
+        alone = reward_of(policy, evidence)  # (n,)
+        if alone.shape != (n,):
+            raise ValueError(f"the reward head gave shape {tuple(alone.shape)} for {n} frames.")
+        (reward,) = follow(policy, [evidence])  # (n,)
+        for i, values in enumerate(zip(reward.float().tolist(), alone.float().tolist(), strict=True)):
+            yield Prediction({key: frames[key][i] for key in loaded.cameras}, *values)
+
+
+def predict_episode(
+    loaded: Loaded, episode: int, batch_size: int = BATCH_SIZE, progress: tqdm | None = None
+) -> np.ndarray:
+    """The (T,) rewards of an episode, as select_action gives them.
+
+    Args:
+        loaded, episode, batch_size: as in `predict_frames`.
+        progress: a bar to move on by one with each frame.
+    """
+    rewards = []
+    for prediction in predict_frames(loaded, episode, batch_size):
+        rewards.append(prediction.reward)
+        if progress is not None:
+            progress.update()
+    return np.array(rewards)

@@ -1,0 +1,110 @@
+"""The lerobot-train command of a RewACT policy, on the demo dataset or on any other.
+
+from shared.training import make_command, make_flags
+
+command, flags = make_command(make_flags("me/cups", steps=20000), extra=["--policy.chunk_size=50"])
+subprocess.run(command)
+"""
+
+import json
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from shared.cli import UserError, parse_episodes
+
+DEMO_TASK = "drawer-open-v3"
+DEMO_DIR = Path("outputs/demo")
+# The demo trains from scratch, so that it needs no download, at a size that two CPU cores manage in minutes.
+DEMO_FLAGS = {
+    "steps": "500",
+    "batch_size": "8",
+    "log_freq": "50",
+    "save_freq": "500",
+    "num_workers": "2",
+    "policy.pretrained_backbone_weights": "null",
+    "policy.optimizer_lr": "1e-4",
+    "policy.optimizer_lr_backbone": "1e-4",
+    "policy.chunk_size": "40",
+    "policy.n_action_steps": "10",
+    "policy.dim_model": "256",
+    "policy.dim_feedforward": "1024",
+    "policy.n_encoder_layers": "2",
+    "policy.n_vae_encoder_layers": "2",
+}
+
+
+def make_demo_dataset() -> dict[str, str]:
+    """Make the demo dataset, unless it is there. Returns the flags that train on it."""
+    script = Path(__file__).parents[1] / "demo_dataset.py"
+    # In a process of its own, where the simulator's OpenGL context stays. It prints its own errors.
+    code = subprocess.run(
+        [sys.executable, script, f"--task={DEMO_TASK}", f"--output-dir={DEMO_DIR}"]
+    ).returncode
+    if code:
+        sys.exit(code)
+    root = DEMO_DIR / DEMO_TASK
+    made = json.loads((root / "rewact_extensions" / "demo_dataset.json").read_text())
+    return {
+        "dataset.repo_id": f"rewact/demo-{DEMO_TASK}",
+        "dataset.root": str(root),
+        "dataset.episodes": str([i for i in range(len(made["episodes"])) if i not in made["held_out"]]),
+    }
+
+
+def make_flags(
+    dataset: str | None = None,
+    root: str | None = None,
+    episodes: str | None = None,
+    steps: int | None = None,
+    output: Path | None = None,
+    wandb: str = "disabled",
+) -> dict[str, str]:
+    """The flags of lerobot-train, without the leading dashes.
+
+    Args:
+        dataset: repo id; None for the demo dataset, which is made if it is not there, with the demo's settings.
+        root: folder of the dataset; None for LeRobot's cache or the Hub.
+        episodes: to train on, such as "0-39"; None for all.
+        steps: None for LeRobot's default, or the demo's.
+        output: folder for the run; None for a new one in outputs/train.
+        wandb: online | offline | disabled.
+    """
+    flags = {"policy.type": "rewact", "policy.push_to_hub": "false"}
+    if dataset:
+        flags["dataset.repo_id"] = dataset
+    else:
+        if root:
+            raise UserError(f"ROOT={root} is the folder of a dataset: name it too, with DATASET=<repo id>.")
+        flags |= DEMO_FLAGS | make_demo_dataset()
+    if root:
+        if not (Path(root) / "meta" / "info.json").is_file():
+            raise UserError(f"no LeRobot dataset at ROOT={root}: there is no meta/info.json in it.")
+        flags["dataset.root"] = root
+    if episodes:
+        flags["dataset.episodes"] = str(parse_episodes(episodes))
+    if steps is not None:
+        if steps < 1:
+            raise UserError(f"STEPS={steps} trains nothing: it takes a number from 1 up.")
+        flags["steps"] = str(steps)
+    if wandb != "disabled":
+        flags |= {"wandb.enable": "true", "wandb.mode": wandb}
+    name = flags["dataset.repo_id"].split("/")[-1]
+    flags["output_dir"] = str(output or f"outputs/train/{name}-{datetime.now():%Y%m%d-%H%M%S}")
+    return flags
+
+
+def make_command(flags: dict[str, str], extra: list[str]) -> tuple[list[str], dict[str, str]]:
+    """The lerobot-train command, and those of the flags that `extra` does not set itself."""
+    extra_names = {arg[2:].split("=")[0] for arg in extra if arg.startswith("--")}
+    if {"policy.path", "config_path"} & extra_names:
+        # These bring a policy of their own.
+        extra_names.add("policy.type")
+    flags = {name: value for name, value in flags.items() if name not in extra_names}
+    command = [
+        str(Path(sys.executable).with_name("lerobot-train")),
+        *(f"--{name}={value}" for name, value in flags.items()),
+        *extra,
+    ]
+    return command, flags

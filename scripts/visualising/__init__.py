@@ -1,0 +1,1 @@
+"""How visualise.py draws: videos, images and tables of episodes."""

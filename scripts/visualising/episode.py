@@ -1,0 +1,63 @@
+"""Predict and draw one episode."""
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from shared.drawing import Curve
+from shared.frames import rows_of_episode, to_image
+from shared.metrics import episode_metrics
+from shared.predict import BATCH_SIZE, Loaded, predict_frames
+from tqdm import tqdm
+
+from visualising.caption import Caption
+from visualising.figures import draw_image, thumbnail_frames
+from visualising.video import VideoFile, VideoFrames
+
+
+def draw_episode(
+    loaded: Loaded,
+    episode: int,
+    stem: Path,
+    caption: Caption,
+    label: np.ndarray,
+    clock: np.ndarray | None = None,
+    batch_size: int = BATCH_SIZE,
+    dtype: torch.dtype = torch.float32,
+    progress: tqdm | None = None,
+) -> tuple[Curve, dict[str, float | None]]:
+    """Predict and draw an episode in a single pass over its frames.
+
+    Args:
+        loaded, episode, batch_size, dtype: as in `predict_frames`.
+        stem: the path of the video and of the image, without .mp4 and .png.
+        caption: what to write over them.
+        label, clock: (T,) as in `Curve`.
+        progress: a bar to move on by one with each frame.
+    Returns:
+        The curve of the episode, and its metrics.
+    """
+    fps = loaded.dataset.meta.fps
+    length = len(rows_of_episode(loaded.dataset, episode))
+    moments = set(thumbnail_frames(length))
+    reward, alone = np.empty((2, length), dtype=np.float32)
+    thumbnails: dict[int, dict[str, np.ndarray]] = {}
+    drawing, video = None, None
+    with contextlib.ExitStack() as stack:
+        for i, frame in enumerate(predict_frames(loaded, episode, batch_size, dtype)):
+            if drawing is None:
+                shapes = {key: tuple(image.shape[1:]) for key, image in frame.images.items()}
+                drawing = VideoFrames(caption, shapes, label, fps)
+                video = VideoFile(stem.with_suffix(".mp4"), fps, drawing.width, drawing.height)
+                stack.enter_context(video)
+            reward[i], alone[i] = frame.reward, frame.alone
+            video.write(drawing.draw(i, frame.images, frame.reward))
+            if i in moments:
+                thumbnails[i] = {key: to_image(image) for key, image in frame.images.items()}
+            if progress is not None:
+                progress.update()
+    curve = Curve(reward, alone, label, clock, fps)
+    metrics = episode_metrics(reward, label, clock)
+    draw_image(stem.with_suffix(".png"), caption, curve, metrics, thumbnails)
+    return curve, metrics

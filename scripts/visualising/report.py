@@ -1,0 +1,23 @@
+"""The table of a run's metrics for the terminal."""
+
+from typing import Any
+
+from shared.metrics import METRICS, format_metric
+
+
+def table(rows: list[dict[str, Any]], means: dict[str, float | None]) -> str:
+    """The metrics of every episode and their means."""
+    lines = [
+        f"{'':>8} {'':>7} {'':>8}  |{'policy':^29}|{'clock':^29}",
+        f"{'episode':>8} {'frames':>7} {'trained':>8}  |"
+        + "|".join([f" {'MAE':>8} {'Spearman':>9} {'final':>8} "] * 2),
+    ]
+    for row in [*rows, {"episode": "mean", "length": "", "trained_on": "", **means}]:
+        trained = {True: "yes", False: "no", None: "unknown", "": ""}[row["trained_on"]]
+        metrics = [format_metric(row[name]) for name in METRICS]
+        lines.append(
+            f"{row['episode']:>8} {row['length']:>7} {trained:>8}  |"
+            + "|".join(f" {a:>8} {b:>9} {c:>8} " for a, b, c in (metrics[:3], metrics[3:]))
+        )
+    rule = "-" * len(lines[1])
+    return "\n".join(line.rstrip() for line in [*lines[:2], rule, *lines[2:-1], rule, lines[-1]])

@@ -1,0 +1,65 @@
+"""scripts/visualising/: the video and the images of an episode, and the table."""
+
+import av
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from shared.drawing import Curve
+from shared.frames import to_image
+from shared.metrics import episode_metrics
+from tiny_run import FPS
+from visualising.caption import Caption
+from visualising.figures import draw_image, draw_overview, thumbnail_frames
+from visualising.report import table
+from visualising.video import VideoFile, VideoFrames
+
+
+def test_a_video_has_every_image_in_order_and_in_its_colours(tmp_path):
+    n = VideoFile.WAITING + 8
+    greys = np.linspace(0, 255, n).round().astype(np.uint8)
+    with VideoFile(tmp_path / "video.mp4", 30, 64, 48) as video:
+        for grey in greys:
+            video.write(np.full((48, 64, 3), (grey, 200, 40), dtype=np.uint8))
+    with av.open(str(tmp_path / "video.mp4")) as container:
+        images = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    assert len(images) == n
+    middle = images[:, 24, 32].astype(int)
+    np.testing.assert_allclose(middle, [(grey, 200, 40) for grey in greys], atol=12)
+
+
+@pytest.mark.parametrize("n", [1, VideoFile.WAITING + 8])
+def test_an_image_that_cannot_be_encoded_ends_the_video_with_its_error(tmp_path, monkeypatch, n):
+    def fail(self, image):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(VideoFile, "_encode", fail)
+    with (
+        pytest.raises(OSError, match="disk full"),
+        VideoFile(tmp_path / "video.mp4", 30, 64, 48) as video,
+    ):
+        for _ in range(n):
+            video.write(np.zeros((48, 64, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_the_shortest_episodes_can_be_drawn(length, tmp_path):
+    caption = Caption("tiny  ·  episode 0", "held out")
+    images = {"observation.image": torch.zeros(3, 96, 96, dtype=torch.uint8)}
+    reward, label = np.full(length, 0.25, np.float32), np.zeros(length, np.float32)
+    video = VideoFrames(caption, {"observation.image": (96, 96)}, label, FPS)
+    for i in range(length):
+        assert video.draw(i, images, 0.25).shape == (video.height, video.width, 3)
+    thumbnails = {i: {k: to_image(v) for k, v in images.items()} for i in thumbnail_frames(length)}
+    metrics = episode_metrics(reward, label, None)
+    draw_image(tmp_path / "a.png", caption, Curve(reward, reward / 2, label, None, FPS), metrics, thumbnails)
+    draw_overview(tmp_path / "b.png", "t", {0: (Curve(reward, reward, label, None, FPS), caption)})
+    assert (tmp_path / "a.png").stat().st_size > 1000 and (tmp_path / "b.png").stat().st_size > 1000
+    assert plt.get_fignums() == []
+
+
+def test_a_table_shows_what_is_not_defined_as_such():
+    row = {"episode": 0, "length": 1, "trained_on": None, **episode_metrics([0.5], [0.0])}
+    means = {name: row[name] for name in episode_metrics([0.5], [0.0])}
+    shown = table([row], means)
+    assert "n/a" in shown and "nan" not in shown and "unknown" in shown

@@ -1,0 +1,33 @@
+"""scripts/shared/predict.py: the rewards do not depend on how the frames are read."""
+
+import numpy as np
+import torch
+from shared.frames import rows_of_episode
+from shared.predict import load_with_dataset, predict_episode, predict_frames
+from tiny_run import LENGTHS
+
+
+def test_the_batch_size_changes_no_reward(checkpoint, meta, data_set):
+    loaded = load_with_dataset(checkpoint, meta, data_set, [1, 2], "cpu")
+    rows = rows_of_episode(loaded.dataset, 2)
+    assert [loaded.dataset[row]["frame_index"].item() for row in rows] == list(range(LENGTHS[2]))
+    assert {loaded.dataset[row]["episode_index"].item() for row in rows} == {2}
+
+    def rewards(batch_size: int, dtype: torch.dtype = torch.float32) -> list[tuple[float, float]]:
+        return [(frame.reward, frame.alone) for frame in predict_frames(loaded, 2, batch_size, dtype)]
+
+    np.testing.assert_allclose(rewards(3), rewards(1), atol=1e-5)
+    np.testing.assert_allclose(rewards(32), rewards(1), atol=1e-5)
+    np.testing.assert_allclose(rewards(32, torch.bfloat16), rewards(1), atol=0.05)
+    np.testing.assert_array_equal(predict_episode(loaded, 2, 3), [reward for reward, _ in rewards(3)])
+
+
+def test_nothing_but_drawing_needs_matplotlib():
+    """Commands that draw nothing start without it."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    scripts = Path(__file__).parents[1] / "scripts"
+    code = "import sys, shared.run; assert 'matplotlib' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=scripts, check=True)
