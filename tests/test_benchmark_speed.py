@@ -1,7 +1,8 @@
-"""scripts/benchmark_speed.py: taking turns, the ratios, the table. Nothing is timed here."""
+"""scripts/benchmark_speed.py and benchmarking/timing.py: taking turns, the ratios, the table. Nothing is timed here."""
 
 import pytest
-from benchmark_speed import ROWS, parse_size, ratio, table, take_turns
+from benchmark_speed import ROWS, parse_size, table
+from benchmarking.timing import ratio, take_turns
 from shared.cli import UserError
 
 

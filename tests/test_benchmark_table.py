@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import benchmark
 import pytest
-from benchmark import COLUMNS, measure_actions, table
+from benchmarking import measuring
+from benchmarking.measuring import measure_actions
+from benchmarking.results import COLUMNS, table
 
 
 @pytest.mark.parametrize("plain", [0.25, 0.75])
@@ -34,16 +35,20 @@ def test_success_is_printed_where_plain_act_succeeds(plain):
 def test_full_run_after_a_quick_one_measures_plain_act(tmp_path, monkeypatch):
     """A quick run leaves plain ACT out; what it has measured is not all."""
     loaded = []
-    monkeypatch.setattr(benchmark, "load", lambda folder: loaded.append(folder.name) or (None, None, None))
-    monkeypatch.setattr(benchmark, "read_episodes", lambda *args: [None])
-    monkeypatch.setattr(benchmark, "step_times", lambda policies, frames: dict.fromkeys(policies, 1.0))
-    monkeypatch.setattr(benchmark, "action_error", lambda *args: 0.5)
-    monkeypatch.setattr(benchmark, "success_rate", lambda *args: 0.75)
-    task = SimpleNamespace(held_out=[(tmp_path, None)], name="drawer", train_lengths=[9])
+
+    def load_policy(folder, needs_reward):
+        loaded.append((folder.name, needs_reward))
+        return None, None, None
+
+    monkeypatch.setattr(measuring, "load_policy", load_policy)
+    monkeypatch.setattr(measuring, "step_times", lambda policies, frames: dict.fromkeys(policies, 1.0))
+    monkeypatch.setattr(measuring, "action_error", lambda *args: 0.5)
+    monkeypatch.setattr(measuring, "success_rate", lambda *args: 0.75)
+    task = SimpleNamespace(read_successes=lambda: [None], name="drawer", train_lengths=[9])
     file, ours = tmp_path / "actions.json", {"ours": Path("ours")}
     full = ours | {"plain ACT": Path("plain ACT")}
 
     assert measure_actions(task, ours, file) == {"ours": {"action_l1": 0.5, "ms": 1.0}}
     assert measure_actions(task, full, file)["plain ACT"]["success_rate"] == 0.75
     assert measure_actions(task, full, file) == json.loads(file.read_text())
-    assert loaded == ["ours", "ours", "plain ACT"]  # nothing twice
+    assert loaded == [("ours", True), ("ours", True), ("plain ACT", False)]  # nothing twice

@@ -8,11 +8,11 @@
 
 Everything here is plain numpy and scipy: no LeRobot, no torch, no files.
 
-Always read a figure beside the clock's. On demonstrations of similar length the clock, which has never
-seen a picture, is nearly right; a reward that does not beat it has learned to count frames.
+Always compare with the clock. On demonstrations of similar length the clock, which has never seen an image,
+is nearly right; a reward that does not beat it has learned to count frames.
 
-A figure that is not defined (the rank correlation of a constant) is None, which JSON writes as null;
-it is never 0.0 and never NaN, and means leave it out.
+A metric that is not defined, such as the rank correlation of a constant, is None, which JSON writes as null. It is
+never 0.0 or NaN; leave it out of a mean.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ METRICS = ("mae", "spearman", "final_reward", "clock_mae", "clock_spearman", "cl
 
 
 def _curve(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:
-    """One episode's curve as float64 (T,), refusing what would make a figure silently wrong."""
+    """One episode's curve as float64 (T,), refusing what would make a metric silently wrong."""
     curve = np.asarray(values, dtype=np.float64)
     if curve.ndim != 1 or curve.size == 0:
         raise ValueError(f"{name} must be a curve of shape (T,) with T >= 1, got shape {curve.shape}.")
@@ -63,7 +63,7 @@ def spearman_with_time(curve: np.ndarray) -> float | None:
 def clock(length: int, mean_train_length: float) -> np.ndarray:
     """The baseline (length,): frame_index / (mean_train_length - 1), at most 1.
 
-    What a policy would say that only counts frames and knows how long a demonstration takes on average.
+    It is the reward of a policy that only counts frames and knows how long a demonstration takes on average.
     """
     frame_index = np.arange(length, dtype=np.float64)
     # Training episodes of one frame: the task is over before the second frame.
@@ -79,7 +79,7 @@ def format_metric(value: float | None) -> str:
 def episode_metrics(
     reward: np.ndarray, label: np.ndarray, clock: np.ndarray | None = None
 ) -> dict[str, float | None]:
-    """The figures of one episode, one for each name in METRICS.
+    """The metrics of one episode, one for each name in METRICS.
 
     Args:
         reward: (T,) the predicted reward of every frame.
@@ -100,32 +100,13 @@ def episode_metrics(
 def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
     """The mean of each metric over episodes: every episode weighs the same, whatever its length.
 
-    An episode in which a figure is not defined is left out of that figure's mean only.
+    An episode in which a metric is not defined is left out of that metric's mean only.
     """
     means: dict[str, float | None] = {}
     for name in METRICS:
         defined = [row[name] for row in rows if row[name] is not None]
         means[name] = float(np.mean(defined)) if defined else None
     return means
-
-
-# ---- Successes against failures ----
-
-
-def auroc(positives: Sequence[float], negatives: Sequence[float]) -> float | None:
-    """Probability that a positive scores above a negative, ties counting half (the area under the ROC curve).
-
-    Args:
-        positives: (P,) scores of successes.
-        negatives: (N,) scores of failures.
-    Returns:
-        None where one of the classes is empty: there is nothing to tell apart.
-    """
-    if len(positives) == 0 or len(negatives) == 0:
-        return None
-    ranks = rankdata(np.concatenate([_curve(positives, "positives"), _curve(negatives, "negatives")]))
-    n = len(positives)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(negatives)))
 
 
 def calibration_error(confidence: np.ndarray, outcome: np.ndarray, bins: int = 10) -> float:

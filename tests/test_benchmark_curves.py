@@ -1,11 +1,15 @@
-"""scripts/benchmark_predict.py: what it says is what the policy says, one observation after the other."""
+"""scripts/benchmarking/: what it predicts is what the policy says, one observation after the other."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from benchmark_predict import action_error, latent_gap, load, observe, predict, read_episodes, step_times
+from benchmarking.actions import action_error, step_times
+from benchmarking.curves import latent_gap, predict
+from benchmarking.recordings import inputs_of, read_episodes
+from shared.checkpoint import load_policy
+from shared.predict import observe
 from tiny_run import LENGTHS
 
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
@@ -14,7 +18,7 @@ from lerobot.policies import get_policy_class
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A data set with one camera, and a policy for it that has learned nothing but what is familiar."""
+    """A dataset with one camera, and a policy for it that has learned nothing but what is familiar."""
     from tiny_run import TINY_POLICY, make_data_set
 
     from lerobot.configs.default import DatasetConfig
@@ -38,7 +42,7 @@ def small(tmp_path_factory):
     return root, folder
 
 
-def test_the_frames_are_those_of_the_data_set(small):
+def test_the_frames_are_those_of_the_dataset(small):
     root, _ = small
     dataset = LeRobotDataset("local/one", root=root, video_backend="pyav", return_uint8=True)
     (episode,) = read_episodes(root, [2])
@@ -53,14 +57,14 @@ def test_the_frames_are_those_of_the_data_set(small):
 
 def test_rewards_of_all_episodes_at_once_are_those_of_select_action(small):
     root, folder = small
-    policy, preprocessor, _ = load(folder)
+    policy, preprocessor, _ = load_policy(folder)
     episodes = list(read_episodes(root))
     rows = predict(policy, preprocessor, episodes)
     for index, frames in enumerate(episodes):
         policy.reset()
         expected = [
             policy.select_action(
-                observe(policy, preprocessor, frames.images[t : t + 1], frames.state[t : t + 1])
+                observe(preprocessor, inputs_of(policy, frames.images[t : t + 1], frames.state[t : t + 1]))
             )[1].item()
             for t in range(LENGTHS[index])
         ]
@@ -70,11 +74,11 @@ def test_rewards_of_all_episodes_at_once_are_those_of_select_action(small):
 
 def test_action_error_is_that_of_the_actions(small, monkeypatch):
     root, folder = small
-    policy, preprocessor, postprocessor = load(folder)
+    policy, preprocessor, postprocessor = load_policy(folder)
     episodes = list(read_episodes(root, [0]))
-    monkeypatch.setattr("benchmark_predict.ACTION_EVERY", 100)  # the first frame alone
+    monkeypatch.setattr("benchmarking.actions.ACTION_EVERY", 100)  # the first frame alone
     chunk = policy.predict_action_chunk(
-        observe(policy, preprocessor, episodes[0].images[:1], episodes[0].state[:1])
+        observe(preprocessor, inputs_of(policy, episodes[0].images[:1], episodes[0].state[:1]))
     )
     actual = episodes[0].action[: policy.config.chunk_size]
     expected = (postprocessor(chunk)[0, : len(actual)] - actual).abs().mean().item()
@@ -83,14 +87,14 @@ def test_action_error_is_that_of_the_actions(small, monkeypatch):
 
 def test_every_policy_is_timed(small, monkeypatch):
     root, folder = small
-    monkeypatch.setattr("benchmark_predict.TIMED_STEPS", 3)
-    times = step_times({"one": load(folder), "other": load(folder)}, next(read_episodes(root)))
+    monkeypatch.setattr("benchmarking.actions.TIMED_STEPS", 3)
+    times = step_times({"one": load_policy(folder), "other": load_policy(folder)}, next(read_episodes(root)))
     assert set(times) == {"one", "other"} and min(times.values()) > 0
 
 
 def test_the_latent_reaches_the_head_on_the_decoder_and_not_ours(small):
     root, folder = small
-    policy, preprocessor, _ = load(folder)
+    policy, preprocessor, _ = load_policy(folder)
     episodes = [(frames, np.linspace(0, 1, len(frames.state))) for frames in read_episodes(root)]
     ours = latent_gap(policy, preprocessor, episodes)
     assert ours["mae_with_latent"] == ours["mae_without_latent"] > 0

@@ -1,14 +1,10 @@
-"""Pictures of the benchmark: a success, a ghost and a stall, with the reward of one frame alone and followed over time."""
+"""The drawings of the benchmark: a success, a ghost and a stall, each with the reward of one frame alone and over time."""
 
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")  # before pyplot: no screen is needed, and none may be there
-
-import matplotlib.pyplot as plt
 import numpy as np
+from shared.drawing import BLUE, GREY, ORANGE, SKY_BLUE, VERMILION, plt
 
 KINDS = ("success", "ghost", "stall")
 TITLES = {
@@ -16,17 +12,16 @@ TITLES = {
     "ghost": "a ghost: the whole motion, without the object",
     "stall": "a stall: it stops half way",
 }
-# Okabe and Ito's palette, which colour-blind readers can tell apart; the line styles differ as well.
 LINES = {
-    "ours": {"color": "#0072B2", "linewidth": 2, "label": "RewACT, followed over time"},
-    "ours, one frame alone": {"color": "#56B4E9", "linewidth": 0.8, "label": "RewACT, one frame alone"},
-    "original": {"color": "#D55E00", "linewidth": 1, "linestyle": "--", "label": "the original's head"},
-    "clock": {"color": "#E69F00", "linewidth": 1, "linestyle": ":", "label": "a clock"},
+    "ours": {"color": BLUE, "linewidth": 2, "label": "RewACT, followed over time"},
+    "ours, one frame alone": {"color": SKY_BLUE, "linewidth": 0.8, "label": "RewACT, one frame alone"},
+    "original": {"color": VERMILION, "linewidth": 1, "linestyle": "--", "label": "the original's head"},
+    "clock": {"color": ORANGE, "linewidth": 1, "linestyle": ":", "label": "a clock"},
 }
 
 
 def choose(truth: list[dict[str, Any]], kind: str) -> int | None:
-    """The first episode of a kind; of the successes the first that pauses for half a second or more."""
+    """The index of the first episode of a kind; of the successes, of the first that pauses for half a second or more."""
     for index, episode in enumerate(truth):
         paused = np.diff(episode["phase"])[: int(np.argmax(episode["done"]))] == 0
         if episode["kind"] == kind and (kind != "success" or paused.sum() > 40):
@@ -37,7 +32,15 @@ def choose(truth: list[dict[str, Any]], kind: str) -> int | None:
 def draw_task(
     path: Path, name: str, truth: list[dict[str, Any]], rows: dict[str, list[np.ndarray]], fps: float
 ) -> None:
-    """Draw the episodes that `choose` picks, whatever they show."""
+    """Draw the episodes that `choose` picks, whatever they show.
+
+    Args:
+        path: the PNG file to write.
+        name: of the task.
+        truth: of every held-out episode, see `Task`.
+        rows: (T,) rewards of every held-out episode, by row of the table.
+        fps: frames per second.
+    """
     chosen = [(kind, index) for kind in KINDS if (index := choose(truth, kind)) is not None]
     figure, axes = plt.subplots(
         1, len(chosen), figsize=(4 * len(chosen), 3.4), sharey=True, squeeze=False, layout="constrained"
@@ -51,7 +54,7 @@ def draw_task(
         axis.plot(
             seconds,
             truth[index]["phase"],
-            color="#666666",
+            color=GREY,
             linewidth=1,
             linestyle="-.",
             label="the arm's motion",

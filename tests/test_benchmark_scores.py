@@ -1,9 +1,11 @@
-"""The figures of the benchmark, on curves whose figures are known."""
+"""The metrics of the benchmark, on curves whose metrics are known."""
 
 import numpy as np
 import pytest
-from benchmark_score import SUCCESS, Episode, score
-from shared.metrics import auroc, calibration_error
+from benchmarking.scores import SUCCESS, Episode, score
+from shared.metrics import calibration_error
+
+from lerobot.common.eval_reward import auroc
 
 FPS = 4  # the stop rule then holds for two frames
 
@@ -21,11 +23,11 @@ def ramp(length: int, done_at: int, top: float = 1.0) -> np.ndarray:
 
 
 def test_auroc():
-    assert auroc([0.9, 0.8], [0.1, 0.2]) == 1
-    assert auroc([0.1], [0.9]) == 0
-    assert auroc([0.5, 0.5], [0.5]) == 0.5
-    assert auroc([0.9, 0.3], [0.5]) == 0.5
-    assert auroc([], [0.5]) is None and auroc([0.5], []) is None
+    assert auroc([0.9, 0.8, 0.1, 0.2], [True, True, False, False]) == 1
+    assert auroc([0.1, 0.9], [True, False]) == 0
+    assert auroc([0.5, 0.5, 0.5], [True, True, False]) == 0.5
+    assert auroc([0.9, 0.3, 0.5], [True, True, False]) == 0.5
+    assert auroc([0.5], [False]) is None and auroc([0.5], [True]) is None
 
 
 def test_calibration_error():
@@ -37,31 +39,31 @@ def test_calibration_error():
 def test_score_of_a_reward_that_knows():
     successes = [episode(SUCCESS, ramp(60, done_at), done_at) for done_at in (40, 30, 40, 30)]
     failures = [episode("stall", ramp(60, 40, top=0.5)), episode("ghost", np.zeros(60))]
-    figures = score(successes + failures)
-    assert figures["mae"] == pytest.approx(0, abs=1e-9)
-    assert figures["auroc_final_stall"] == figures["auroc_max_ghost"] == 1
-    assert figures["false_stops"] == figures["early_stops"] == figures["missed_stops"] == 0
-    assert figures["stop_delay_s"] == 0  # calibrated to the frame before it is done, and two frames long
-    assert figures["ece"] == pytest.approx(0.5 / 6)
+    metrics = score(successes + failures)
+    assert metrics["mae"] == pytest.approx(0, abs=1e-9)
+    assert metrics["auroc_final_stall"] == metrics["auroc_max_ghost"] == 1
+    assert metrics["false_stops"] == metrics["early_stops"] == metrics["missed_stops"] == 0
+    assert metrics["stop_delay_s"] == 0  # calibrated to the frame before it is done, and two frames long
+    assert metrics["ece"] == pytest.approx(0.5 / 6)
 
 
 def test_score_of_a_reward_that_is_fooled():
     successes = [episode(SUCCESS, ramp(60, done_at), done_at) for done_at in (30, 35, 40, 45)]
-    figures = score(successes + [episode("ghost", ramp(60, 30))] * 4)
-    assert figures["auroc_final_ghost"] == 0.5
-    assert figures["false_stops"] == 1
+    metrics = score(successes + [episode("ghost", ramp(60, 30))] * 4)
+    assert metrics["auroc_final_ghost"] == 0.5
+    assert metrics["false_stops"] == 1
 
 
 def test_score_without_failures_says_so():
-    figures = score([episode(SUCCESS, ramp(60, 30), 30)] * 2)
-    assert figures["false_stops"] is None and figures["ece"] is None
-    assert not any(name.startswith("auroc") for name in figures)
+    metrics = score([episode(SUCCESS, ramp(60, 30), 30)] * 2)
+    assert metrics["false_stops"] is None and metrics["ece"] is None
+    assert not any(name.startswith("auroc") for name in metrics)
 
 
 def test_no_success_has_a_part_in_its_own_threshold():
     """The one that stays high for long before it is done is stopped early, and does not spoil the others' threshold."""
     late = np.concatenate([ramp(20, 19), np.ones(40)])
     successes = [episode(SUCCESS, ramp(60, 40), 40) for _ in range(19)] + [episode(SUCCESS, late, 50)]
-    figures = score(successes)
-    assert figures["early_stops"] == 1 / 20
-    assert figures["missed_stops"] == 0
+    metrics = score(successes)
+    assert metrics["early_stops"] == 1 / 20
+    assert metrics["missed_stops"] == 0

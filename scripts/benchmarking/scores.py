@@ -1,19 +1,20 @@
-"""The figures of the benchmark: what a reward is worth where the truth is known.
+"""The metrics of the benchmark: what a reward is worth where the truth is known.
 
-    from benchmark_score import Episode, score
+    from benchmarking.scores import Episode, score
 
-    score([Episode(kind="success", reward=..., phase=..., success=..., fps=80), ...])
+    score([Episode(kind="success", reward=..., phase=..., done=..., fps=80), ...])
 
-Plain numpy and no files. The stop rule and its calibration are the policy's own. A figure that is not defined
-(no failures, say) is None.
+Plain numpy and no files. The stop rule and its calibration are the policy's own. A metric that is not defined,
+for example because there are no failures, is None.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from shared.metrics import auroc, calibration_error, mae, spearman_with_time
+from shared.metrics import calibration_error, mae, spearman_with_time
 
+from lerobot.common.eval_reward import auroc
 from lerobot.policies.act.reward_stop import HOLD_S, StopRule, conformal_threshold, early_peak, hold_frames
 
 SUCCESS = "success"
@@ -28,7 +29,7 @@ class Episode:
         reward: (T,) predicted.
         phase: (T,) true progress in [0, 1].
         done: (T,) whether the task is solved in the frame.
-        fps: frames a second.
+        fps: frames per second.
     """
 
     kind: str
@@ -56,9 +57,10 @@ class Episode:
 
 
 def score_stops(successes: Sequence[Episode], failures: Sequence[Episode]) -> dict[str, float | None]:
-    """The stop rule at a calibrated threshold: for each success that which all others give, for failures that of all.
+    """How the stop rule does at a calibrated threshold.
 
-    So no success has a part in the threshold that it is measured with.
+    The threshold for a success is calibrated on all other successes, that for the failures on all of them. So no
+    success is measured with a threshold that it has taken part in.
     """
     peaks = [early_peak(episode.reward, episode.completion, episode.hold) for episode in successes]
     threshold = conformal_threshold(peaks)
@@ -83,11 +85,11 @@ def score_stops(successes: Sequence[Episode], failures: Sequence[Episode]) -> di
 
 
 def score(episodes: Sequence[Episode]) -> dict[str, float | None]:
-    """Every figure of one task, one seed and one row. It takes two successes at least."""
+    """Every metric of one task, one seed and one row. It takes at least two successes."""
     successes = [episode for episode in episodes if episode.kind == SUCCESS]
     failures = [episode for episode in episodes if episode.kind != SUCCESS]
     rank = [spearman_with_time(episode.reward) for episode in successes]
-    figures: dict[str, float | None] = {
+    metrics: dict[str, float | None] = {
         "mae": float(np.mean([mae(episode.reward, episode.phase) for episode in successes])),
         "voc": float(np.mean([r for r in rank if r is not None]))
         if any(r is not None for r in rank)
@@ -96,14 +98,14 @@ def score(episodes: Sequence[Episode]) -> dict[str, float | None]:
     }
     for kind in sorted({episode.kind for episode in failures}):
         of_kind = [episode for episode in failures if episode.kind == kind]
-        figures[f"final_{kind}"] = float(np.mean([episode.reward[-1] for episode in of_kind]))
+        metrics[f"final_{kind}"] = float(np.mean([episode.reward[-1] for episode in of_kind]))
         for name, level in (("final", lambda reward: reward[-1]), ("max", np.max)):
-            figures[f"auroc_{name}_{kind}"] = auroc(
-                [level(episode.reward) for episode in successes],
-                [level(episode.reward) for episode in of_kind],
+            both = [*successes, *of_kind]
+            metrics[f"auroc_{name}_{kind}"] = auroc(
+                [level(episode.reward) for episode in both], [episode.kind == SUCCESS for episode in both]
             )
-    figures |= score_stops(successes, failures)
-    figures["ece"] = (
+    metrics |= score_stops(successes, failures)
+    metrics["ece"] = (
         calibration_error(
             np.array([np.clip(episode.reward[-1], 0, 1) for episode in episodes]),
             np.array([float(episode.kind == SUCCESS) for episode in episodes]),
@@ -111,4 +113,4 @@ def score(episodes: Sequence[Episode]) -> dict[str, float | None]:
         if failures
         else None
     )
-    return figures
+    return metrics

@@ -1,4 +1,4 @@
-"""How often a trained policy solves a task of the benchmark, in the simulator that its demonstrations are from."""
+"""How often a trained policy solves a task of the benchmark, in the simulator that its demonstrations come from."""
 
 import os
 from collections.abc import Callable
@@ -6,13 +6,15 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from benchmark_data import Camera, Judge, draw_plan, make_simulator, place
-from benchmark_predict import observe
 from demo_dataset import make_frame
+from shared.predict import observe
 from shared.rendering import choose_mujoco_gl
 
+from benchmarking.recordings import inputs_of
+
 EPISODES = 20
-SEED = 1  # of the scenes; the demonstrations' is 0
-TIME = 2  # times as long as the longest demonstration
+SEED = 1  # of the scenes; that of the demonstrations is 0
+TIME = 2  # an episode may take so many times as long as the longest demonstration
 
 
 @torch.no_grad()
@@ -24,12 +26,15 @@ def success_rate(
     longest: int,
     image_size: int = 96,
 ) -> float:
-    """The share of scenes that the policy solves, placed as the demonstrations' are and in none of them.
+    """The share of scenes that the policy solves. They are drawn as the demonstrations' are, and are none of them.
 
-    The policy sees a picture whenever its actions are used up, as `select_action` does.
+    The policy looks at the scene whenever its actions are used up, as in `select_action`.
 
     Args:
+        policy, preprocessor, postprocessor: of `load_policy`.
+        task: its name.
         longest: frames of the longest demonstration.
+        image_size: width and height of the images.
     """
     os.environ["MUJOCO_GL"] = choose_mujoco_gl()
     env = make_simulator(task, image_size)
@@ -44,9 +49,8 @@ def success_rate(
                 frame = make_frame(camera(raw), np.zeros(4, np.float32))
                 image = torch.from_numpy(frame["observation.image"]).permute(2, 0, 1)[None]
                 state = torch.from_numpy(frame["observation.state"])[None]
-                chunk = postprocessor(
-                    policy.predict_action_chunk(observe(policy, preprocessor, image, state))
-                )
+                batch = observe(preprocessor, inputs_of(policy, image, state))
+                chunk = postprocessor(policy.predict_action_chunk(batch))
                 actions = list(chunk[0, : policy.config.n_action_steps].cpu().numpy())
             action = np.clip(actions.pop(0), -1, 1).astype(np.float32)
             raw = env._env.step(action)[0]

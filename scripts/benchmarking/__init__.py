@@ -1,0 +1,1 @@
+"""What the benchmark's commands share: data, training runs, predictions, metrics, tables and drawings."""

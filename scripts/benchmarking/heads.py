@@ -1,0 +1,237 @@
+"""Reward heads on one frozen trunk: what each part of the head does, and what labelled failures do.
+
+The trunk is that of the benchmark's "ours", whose own head helped to shape it, so these are ablations of the head
+and no full training runs. Every head is trained for the same steps on the same frames, and judged by the reward of one
+frame alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from shared.checkpoint import load_policy
+from shared.cli import UserError
+from shared.metrics import mae
+from shared.predict import observe
+from torch import Tensor, nn
+
+from benchmarking.curves import BATCH_SIZE
+from benchmarking.recordings import Frames, inputs_of, read_episodes
+from benchmarking.runs import checkpoint_of, run_folder
+from benchmarking.tasks import simulated_task
+from lerobot.common.eval_reward import auroc
+from lerobot.datasets.reward_labels import progress_reward
+from lerobot.policies.act.reward_head import DecoderRewardHead, RewardHead
+
+EVERY = 4  # a head looks at every fourth frame
+STEPS = 800
+LABELLED = (1, 3, 6)  # failures of each kind that are labelled
+KINDS = ("ghost", "miss")  # the failures that the arm's pose does not give away
+OURS = "observation tokens, squared error and bins (ours)"
+
+
+@dataclass
+class Tokens:
+    """What the heads read of an episode's frames.
+
+    Attributes:
+        observation: (S, T, D) tokens before the encoder, without the latent; the first is the robot's state.
+        decoded: (T, D) the decoder's output for its first query; the latent is zero as at inference.
+        frames: (T,) indices of the frames in the episode.
+    """
+
+    observation: Tensor
+    decoded: Tensor
+    frames: np.ndarray
+
+
+@torch.no_grad()
+def read(policy: nn.Module, preprocessor: Callable, frames: Frames) -> tuple[Tokens, Tensor]:
+    """The tokens of every EVERY-th frame and of the last, and the tokens' positions (S, 1, D)."""
+    length = len(frames.state)
+    rows = torch.tensor(sorted({*range(0, length, EVERY), length - 1}))
+    seen: list[tuple[Tensor, Tensor]] = []
+    decoded: list[Tensor] = []
+    hooks = [
+        policy.model.reward_head.register_forward_pre_hook(lambda _, args: seen.append(args[:2])),
+        policy.model.action_head.register_forward_pre_hook(lambda _, args: decoded.append(args[0][:, 0])),
+    ]
+    for some in rows.split(BATCH_SIZE):
+        inputs = inputs_of(policy, frames.images[some], frames.state[some])
+        policy.predict_action_chunk(observe(preprocessor, inputs))
+    for hook in hooks:
+        hook.remove()
+    tokens = torch.cat([tokens for tokens, _ in seen], dim=1)
+    return Tokens(tokens, torch.cat(decoded), rows.numpy()), seen[0][1]
+
+
+class DecoderHead(DecoderRewardHead):
+    """The original's head, which reads the decoder's output for its first query."""
+
+    def logits(self, tokens: Tokens, rows: Tensor) -> Tensor:
+        return self(tokens.decoded[rows, None]).logits
+
+
+class ObservationHead(RewardHead):
+    """The head of RewACT with another loss, or with fewer tokens.
+
+    Args:
+        config: of the policy.
+        position: (S, 1, D) positions of the tokens.
+        mean, bins: whether the squared error of the mean and the cross entropy of the bins are in the loss.
+        state: whether it sees the token of the robot's state.
+    """
+
+    def __init__(self, config, position: Tensor, mean: bool = True, bins: bool = True, state: bool = True):
+        super().__init__(config)
+        self.position, self.mean, self.bins, self.first = position, mean, bins, 0 if state else 1
+
+    def logits(self, tokens: Tokens, rows: Tensor) -> Tensor:
+        return self(tokens.observation[self.first :, rows], self.position[self.first :], [], None).logits
+
+    def loss(self, logits: Tensor, label: Tensor) -> Tensor:
+        error = F.mse_loss(self.value(logits), label, reduction="none")
+        if not self.bins:
+            return error
+        both = super().loss(logits, label)
+        return both if self.mean else both - error
+
+
+def train(head: nn.Module, tokens: Tokens, labels: Tensor) -> nn.Module:
+    """Fit a head to the labels (T,) of the tokens."""
+    optimizer = torch.optim.AdamW(head.parameters(), lr=1e-3)
+    for _ in range(STEPS):
+        rows = torch.randint(len(labels), (64,))
+        loss = head.loss(head.logits(tokens, rows), labels[rows]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return head.eval()
+
+
+def join(episodes: list[Tokens]) -> Tokens:
+    """The tokens of several episodes as those of one."""
+    return Tokens(
+        torch.cat([e.observation for e in episodes], dim=1),
+        torch.cat([e.decoded for e in episodes]),
+        np.concatenate([e.frames for e in episodes]),
+    )
+
+
+def failed_at(truth: dict) -> int:
+    """The frame in which a person would notice the failure: the hand is at the object, or half of the motion is over."""
+    near = np.flatnonzero(truth["stage"] >= 1)
+    return int(near[0]) if len(near) else int(np.argmax(truth["phase"] >= 0.5))
+
+
+def progress_label(tokens: Tokens, length: int) -> np.ndarray:
+    """The labels (T,) of an episode that succeeds, `length` frames long."""
+    return progress_reward(tokens.frames, length, 0.05, 0.95)
+
+
+def failure_label(tokens: Tokens, truth: dict) -> np.ndarray:
+    """The labels (T,) of an episode that fails: progress as if it succeeded, and 0 from the failure on."""
+    label = progress_label(tokens, len(truth["phase"]))
+    return np.where(tokens.frames < failed_at(truth), label, 0)
+
+
+def judge(head: nn.Module, held_out: list[tuple[Tokens, dict]]) -> dict[str, float | None]:
+    """The metrics of a head on held-out episodes, given as tokens and truth."""
+    with torch.no_grad():
+        rewards = [
+            head.value(head.logits(tokens, torch.arange(len(tokens.frames)))).numpy()
+            for tokens, _ in held_out
+        ]
+    final = {
+        kind: [r[-1] for r, (_, truth) in zip(rewards, held_out, strict=True) if truth["kind"] == kind]
+        for kind in ("success", *KINDS)
+    }
+    errors = [
+        mae(reward, truth["phase"][tokens.frames])
+        for reward, (tokens, truth) in zip(rewards, held_out, strict=True)
+        if truth["kind"] == "success"
+    ]
+    metrics = {"mae": float(np.mean(errors))}
+    for kind, values in final.items():
+        metrics[f"final_{kind}"] = float(np.mean(values))
+        if kind != "success":
+            successes = final["success"]
+            positive = [True] * len(successes) + [False] * len(values)
+            metrics[f"auroc_{kind}"] = auroc(successes + values, positive)
+    return metrics
+
+
+def measure(name: str, seed: int, folder: Path) -> dict[str, dict]:
+    """Train and judge every head.
+
+    Args:
+        name: of the task whose trunk it is.
+        seed: of the trunk's training run, and of the heads'.
+        folder: the benchmark's.
+    Returns:
+        The metrics by head.
+    """
+    checkpoint = checkpoint_of(run_folder(folder, name, seed, "ours"))
+    if not checkpoint.is_dir():
+        raise UserError(f"no trunk at {checkpoint}: run make benchmark first.")
+    task = simulated_task(name, folder / "data" / name)
+    policy, preprocessor, _ = load_policy(checkpoint)
+    demonstrations = []
+    for frames in read_episodes(task.train):
+        tokens, position = read(policy, preprocessor, frames)
+        demonstrations.append(tokens)
+    held_out = [
+        (read(policy, preprocessor, frames)[0], truth)
+        for frames, truth in zip(task.read_held_out(), task.truth, strict=True)
+        if truth["kind"] in ("success", *KINDS)
+    ]
+    successes = [episode for episode in held_out if episode[1]["kind"] == "success"]
+    failures = [episode for episode in held_out if episode[1]["kind"] != "success"]
+    labels = [
+        progress_label(tokens, length)
+        for tokens, length in zip(demonstrations, task.train_lengths, strict=True)
+    ]
+    config = policy.config
+
+    def fit(make: Callable[[], nn.Module], shown: list[Tokens], labels: list[np.ndarray]) -> nn.Module:
+        torch.manual_seed(seed)
+        return train(make(), join(shown), torch.from_numpy(np.concatenate(labels)).float())
+
+    heads: dict[str, Callable[[], nn.Module]] = {
+        "decoder query, squared error (the original's)": lambda: DecoderHead(config),
+        OURS: lambda: ObservationHead(config, position),
+        "squared error alone": lambda: ObservationHead(config, position, bins=False),
+        "bins alone": lambda: ObservationHead(config, position, mean=False),
+        "without the robot's state": lambda: ObservationHead(config, position, state=False),
+    }
+    rows = {}
+    for name, make in heads.items():
+        rows[name] = judge(fit(make, demonstrations, labels), held_out)
+        print(name, rows[name], flush=True)
+    for n in LABELLED:
+        of_kind = {kind: [i for i, (_, t) in enumerate(failures) if t["kind"] == kind] for kind in KINDS}
+        known = sorted(i for indices in of_kind.values() for i in indices[:n])
+        head = fit(
+            heads[OURS],
+            demonstrations + [failures[i][0] for i in known],
+            labels + [failure_label(*failures[i]) for i in known],
+        )
+        others = [failure for i, failure in enumerate(failures) if i not in known]
+        name = f"ours, and {n} labelled failure{'s' * (n > 1)} of each kind"
+        rows[name] = judge(head, successes + others)
+        print(name, rows[name], flush=True)
+    return rows
+
+
+def table(rows: dict[str, dict]) -> str:
+    """The metrics by head."""
+    columns = {"mae": "MAE", "auroc_ghost": "AUROC ghost", "auroc_miss": "AUROC miss",
+        "final_success": "final, success", "final_ghost": "final, ghost", "final_miss": "final, miss"}  # fmt: skip
+    lines = ["| head | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 1) + "|"]
+    lines += [
+        f"| {row} | " + " | ".join(f"{f[key]:.3f}" for key in columns) + " |" for row, f in rows.items()
+    ]
+    return "\n".join(lines) + "\n"

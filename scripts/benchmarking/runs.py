@@ -1,0 +1,71 @@
+"""The training runs of the benchmark."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import torch
+from shared.cli import UserError
+from shared.training import DEMO_FLAGS, make_command
+
+from benchmarking.tasks import Task
+
+# What is compared: lerobot-train's flags beside those of the demo.
+VARIANTS = {
+    "original": {"policy.type": "rewact", "policy.reward_head": "decoder"},
+    "ours": {"policy.type": "rewact", "policy.reward_familiarity": "true"},
+}
+PLAIN = {"plain ACT": {"policy.type": "act"}}
+SEEDS = (1000, 1001, 1002)
+
+
+def run_folder(output: Path, task: str, seed: int, name: str) -> Path:
+    """Where the run `name` of a task and a seed lies in the benchmark's folder."""
+    return output / "runs" / task / f"seed{seed}" / name
+
+
+def prediction_folder(output: Path, task: str, seed: int) -> Path:
+    """Where the predictions for a task and a seed lie in the benchmark's folder."""
+    return output / "predictions" / task / f"seed{seed}"
+
+
+def checkpoint_of(run: Path) -> Path:
+    """The last checkpoint of a run, whether it is there or not."""
+    return run / "checkpoints/last/pretrained_model"
+
+
+def train(run: Path, task: Task, seed: int, flags: dict[str, str]) -> Path:
+    """Train in the folder `run`, unless its checkpoint is there. Returns the checkpoint.
+
+    Args:
+        run: the output folder.
+        task: to train on.
+        seed: of lerobot-train.
+        flags: of lerobot-train, which win over the demo's and the task's.
+    """
+    checkpoint = checkpoint_of(run)
+    if (checkpoint / "model.safetensors").is_file():
+        return checkpoint
+    shutil.rmtree(run, ignore_errors=True)  # an interrupted one
+    flags = (
+        DEMO_FLAGS
+        | {
+            "dataset.repo_id": f"local/{task.name}",
+            "dataset.root": str(task.train),
+            "output_dir": str(run),
+            "seed": str(seed),
+            "policy.push_to_hub": "false",
+            "policy.device": "cuda" if torch.cuda.is_available() else "cpu",
+            "wandb.enable": "false",
+        }
+        | task.flags
+        | flags
+    )
+    flags["save_freq"] = flags["steps"]
+    log = run.with_suffix(".log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command, _ = make_command(flags, [])
+    with log.open("w") as output:
+        if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
+            raise UserError(f"training {run} failed, see {log}")
+    return checkpoint
