@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure what the reward costs: every figure a ratio against plain ACT from the same checkout.
+"""Measure what the reward costs, as ratios against plain ACT from the same checkout.
 
     make benchmark-speed                                          # ACT at its default size; an hour on two cores
     make benchmark-speed ARGS="--sizes 96x96 --repetitions 5"     # minutes
@@ -31,17 +31,17 @@ ROWS = {
     "inference": ("full inference, RewACT / ACT", "at most 1.02"),
     "reward_only": ("reward-only call / full inference of ACT", ""),
     "label": ("label / fetching an item", "at most 0.01"),
-    "visualise": ("frames per second, `visualise.py` / ACT frame by frame", "at least 3, small pictures"),
+    "visualise": ("frames per second, `visualise.py` / ACT frame by frame", "at least 3, small images"),
     "select_action": ("mean step of `select_action`, with / without reward", ""),
     "select_action_queue": ("its steps from the queue, with / without reward", ""),
 }
 
 
-def cell(figures: dict[str, float]) -> str:
+def cell(times: dict[str, float]) -> str:
     """'1.01 (812 / 804 ms)'."""
-    unit, values = ("fps", ("fps", "baseline_fps")) if "fps" in figures else ("ms", ("ms", "baseline_ms"))
-    both = " / ".join(format(figures[v], ".0f" if figures[v] >= 100 else ".3g") for v in values)
-    return f"{figures['ratio']:.3g} ({both} {unit})"
+    unit, values = ("fps", ("fps", "baseline_fps")) if "fps" in times else ("ms", ("ms", "baseline_ms"))
+    both = " / ".join(format(times[v], ".0f" if times[v] >= 100 else ".3g") for v in values)
+    return f"{times['ratio']:.3g} ({both} {unit})"
 
 
 def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
@@ -93,13 +93,13 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=15, metavar="N",
         help="turns of a training step; five times as many of an inference")
     parser.add_argument("--batch-size", type=int, default=8, metavar="N",
-        help="of a training step")
+        help="samples of a training step")
     parser.add_argument("--frames", type=int, default=300, metavar="N",
         help="length of an episode")
     parser.add_argument("--device",
         help="cpu, cuda, cuda:1, mps, … (default: an accelerator if there is one)")
     parser.add_argument("--output", type=Path, default=Path("outputs/benchmark_speed.json"), metavar="FILE",
-        help="where all figures go")
+        help="the JSON file to write")
     args = parser.parse_args()
     # fmt: on
     sizes = [parse_size(text) for text in args.sizes]

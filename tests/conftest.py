@@ -1,4 +1,4 @@
-"""One tiny data set, and one checkpoint trained on it by LeRobot's own command, for all tests that want one.
+"""One tiny dataset, and one checkpoint trained on it by LeRobot's own command, for all tests that want one.
 
 They read them; a test that writes takes a copy.
 """

@@ -24,7 +24,7 @@ def test_real_encoder(tmp_path):
     before = os.sched_getscheduler(0)
     with keep_scheduling(), av.open(str(tmp_path / "video.mp4"), "w") as container:
         stream = container.add_stream("libsvtav1", 30, width=64, height=64, pix_fmt="yuv420p")
-        picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))
-        container.mux(stream.encode(picture))
+        image = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))
+        container.mux(stream.encode(image))
         container.mux(stream.encode())
     assert os.sched_getscheduler(0) == before

@@ -228,7 +228,7 @@ def test_cross_fit_resumes_where_it_stopped(score, trainings, data_set, tmp_path
     with pytest.raises(UserError, match="fold-0 failed with code 1"):
         score(*arguments)
     runs = tmp_path / "outputs" / "score" / "tiny"
-    # One training with a checkpoint on the way, and one without.
+    # One training run with a checkpoint, and one without.
     checkpoint = runs / "fold-0" / "checkpoints" / "last" / "pretrained_model"
     save_policy(checkpoint, data_set, [0])
     (runs / "fold-1").mkdir()
@@ -269,7 +269,7 @@ def test_an_episode_that_does_not_exist_is_named(score, policy):
 
 
 def test_cross_fit_with_lerobot_train_itself(score, data_set, tmp_path):
-    """Over 20 s: two trainings, each a process of its own."""
+    """Over 20 s: two training runs, each in its own process."""
     policy = " ".join(
         f"--policy.{key}={'null' if value is None else value}" for key, value in TINY_POLICY.items()
     )

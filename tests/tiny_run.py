@@ -1,4 +1,4 @@
-"""A data set and a policy so small that LeRobot's own training takes seconds."""
+"""A dataset and a policy so small that LeRobot's own training takes seconds."""
 
 from pathlib import Path
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 
 class UserError(Exception):
-    """Something the user can put right: the message says what it is and how. Shown without a traceback."""
+    """An error that the user can put right. The message says what is wrong and what to do; there is no traceback."""
 
 
 def run_cli(main: Callable[[], None]) -> None:
-    """Run a script's main function and exit: with one line and code 2 for a UserError."""
+    """Run a script's main function. A UserError ends the script with one line and exit code 2."""
     try:
         main()
     except UserError as error:
@@ -19,7 +19,7 @@ def run_cli(main: Callable[[], None]) -> None:
 
 
 def at_least(parser: ArgumentParser, args: Namespace, **limits: int) -> None:
-    """Ends the command with one line if an argument, by its name in `args`, is below its limit."""
+    """End the command with one line if an argument is below its limit, given by its name in `args`."""
     for name, least in limits.items():
         if getattr(args, name) < least:
             parser.error(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(args, name)}")

@@ -6,7 +6,7 @@
     training_episodes(train_config["dataset"], meta)  # what `episodes` and `eval_split` left for training
     choose_episodes(train_config, meta).episodes      # the held-out ones, or the next best with a warning
 
-A figure on an episode that was trained on says little, so the scripts ask here before they show one.
+A metric of an episode that was trained on says little, so the scripts ask here before they show one.
 `train_config` is a checkpoint's train_config.json, read as a plain dict: LeRobot's own config would resolve
 devices, video decoders and the policy's path on this machine.
 """
@@ -124,7 +124,7 @@ class Choice:
         rule: how they were chosen: requested | held-out | other-dataset | trained-on-all | unknown.
         trained_on: the episodes of this dataset that were trained on; None where that is not known.
         train_lengths: the lengths of the episodes trained on (for the clock); None where not known.
-        warnings: what the user must know before reading a figure, one line each.
+        warnings: what the user must know before reading a metric, one line each.
     """
 
     episodes: list[int]
@@ -167,7 +167,9 @@ def choose_episodes(
     warnings = []
     started_from = ((train_config or {}).get("policy") or {}).get("pretrained_path")
     if started_from and not train_config.get("resume"):
-        warnings.append(f"training started from {started_from}: what that one had seen is not counted here.")
+        warnings.append(
+            f"training started from {started_from}: the episodes that it was trained on are not known here."
+        )
     last_three = list(range(max(0, total - 3), total))
     held_out = [episode for episode in range(total) if episode not in set(trained_on or [])]
     if requested is not None:

@@ -4,9 +4,9 @@
     python scripts/shared/rendering.py                                  # prints egl, osmesa or glfw
     MUJOCO_GL=$(python scripts/shared/rendering.py) lerobot-eval ...    # the simulator without a display
 
-Each backend draws one small frame in a process of its own, because a failed GL import poisons the
-process that tried it. The way of rendering is the one that Meta-World's environments use (gymnasium's
-off-screen viewer). Nothing is cached: a driver installed a minute ago is found by the next call.
+Each backend draws one small frame in its own process, because a failed GL import poisons the process that tried
+it. It renders as Meta-World's environments do, with gymnasium's off-screen viewer. Nothing is cached: the next call
+finds a driver that was installed a minute ago.
 """
 
 import os
@@ -29,12 +29,12 @@ PROBE_TIMEOUT_S = 60
 
 NO_GL = (
     "no OpenGL for the simulator: tried {tried}, none renders. On Debian/Ubuntu: apt-get install "
-    "libegl1 libgl1 libgl1-mesa-dri. To train without the simulator: make train DATASET=<your data set>"
+    "libegl1 libgl1 libgl1-mesa-dri. To train without the simulator: make train DATASET=<your dataset>"
 )
 
 
 def renders(backend: str) -> bool:
-    """True if a process of its own can draw a frame with `backend`."""
+    """Whether a separate process can draw a frame with `backend`."""
     try:
         probe = subprocess.run(
             [sys.executable, "-c", PROBE],
@@ -49,7 +49,7 @@ def renders(backend: str) -> bool:
 
 
 def choose_mujoco_gl() -> str:
-    """Set MUJOCO_GL to a backend that renders and return it; exit with one line where none does.
+    """Set MUJOCO_GL to a backend that renders and return it, or exit with one line if none does.
 
     A MUJOCO_GL that the user has set comes first and stays if it works.
     """

@@ -1,7 +1,7 @@
 """Keep SVT-AV1, LeRobot's default video encoder, from making everything else a real-time process.
 
-Run by root it gives the thread that calls it SCHED_FIFO at priority 99, and leaves it so. What that thread starts
-afterwards inherits it, trainings among them, which then starve each other and the machine.
+When root runs it, it gives the calling thread SCHED_FIFO at priority 99 and leaves it there. Whatever that thread
+starts afterwards inherits the priority, for example training runs, which then starve each other and the machine.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def keep_scheduling() -> Iterator[None]:
-    """Give the calling thread the scheduling policy back that it has now, where the system has such policies."""
+    """Restore the scheduling policy that the calling thread has now, on systems that have such policies."""
     if not hasattr(os, "sched_getscheduler"):
         yield
         return
