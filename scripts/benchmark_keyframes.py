@@ -21,7 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from benchmark import REAL, REAL_HELD_OUT, SEEDS, TRAININGS, Task, predictions, real_task, train
 from cli import UserError, run_cli
-from label_tools import GRASP, RELEASE, save_labels, suggest_gripper
+from labelling.tools import GRASP, RELEASE, save_labels, suggest_gripper
 
 DONE = 0.95
 LINEAR, KEYFRAMES = "linear label", "keyframes at the gripper's switches"
