@@ -48,7 +48,7 @@ pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/na
 	@$(PATCHES) $(where) pr $(call flag,fork,$(FORK)) $(call flag,branch,$(BRANCH)) $(call flag,base,$(BASE))
 
 ## Train and look
-demo-dataset: setup ## make the demo data set from Meta-World's scripted experts
+demo-dataset: setup ## make the demo dataset from Meta-World's scripted experts
 	@$(PYTHON) scripts/demo_dataset.py $(ARGS)
 
 train: apply ## train RewACT, on the demo data set or on DATASET= (ROOT= EPISODES= STEPS= OUTPUT= WANDB= ARGS=)
@@ -96,7 +96,7 @@ test: apply ## all tests: those that the series adds to LeRobot, and our own (PY
 test-upstream: setup ## LeRobot's own tests on the pristine and the patched tree, and the difference (ALL=1 for every test)
 	@$(PYTHON) scripts/test_upstream.py $(if $(ALL),--all) $(ARGS)
 
-lint: setup ## ruff, shellcheck, node's syntax check of the labelling page if node is there, and the lint of the patches
+lint: setup ## ruff, shellcheck, the page's syntax where node is there, and the lint of the patches
 	@$(PYTHON) -m ruff check --config lerobot/pyproject.toml scripts tests
 	@$(PYTHON) -m ruff format --check --config lerobot/pyproject.toml scripts tests
 	@.venv/bin/shellcheck -x *.sh scripts/*.sh $(wildcard scripts/patch_tool/*.sh) $(wildcard .ci/run)

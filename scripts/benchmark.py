@@ -27,13 +27,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmark_data import TASKS, load_cr5_truth, load_truth, make_task
 from benchmark_plot import draw_task
 from benchmark_predict import action_error, latent_gap, load, predict, read_episodes, step_times
 from benchmark_rollout import success_rate
 from benchmark_score import Episode, score
 from cli import UserError, run_cli
 from reward_metrics import clock, mae
+from simulation.benchmark_data import load_cr5_truth, load_truth, make_task
+from simulation.benchmark_scenes import TASKS
 from train import DEMO_FLAGS
 
 from lerobot.datasets import LeRobotDatasetMetadata

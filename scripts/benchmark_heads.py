@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from benchmark_data import TASKS, load_truth
 from benchmark_predict import BATCH_SIZE, Frames, load, observe, read_episodes
 from cli import UserError, run_cli
 from reward_metrics import auroc
+from simulation.benchmark_data import load_truth
+from simulation.benchmark_scenes import TASKS
 from torch import Tensor, nn
 
 from lerobot.datasets.reward_labels import progress_reward

@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from benchmark_data import Camera, Judge, draw_plan, make_simulator, place
 from benchmark_predict import observe
-from demo_dataset import make_frame
 from rendering import choose_mujoco_gl
+from simulation.benchmark_episodes import Camera, Judge
+from simulation.benchmark_plans import draw_plan
+from simulation.benchmark_scenes import make_simulator, place
+from simulation.environment import make_frame
 
 EPISODES = 20
 SEED = 1  # of the scenes; the demonstrations' is 0
