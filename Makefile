@@ -48,7 +48,7 @@ pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/na
 	@$(PATCHES) $(where) pr $(call flag,fork,$(FORK)) $(call flag,branch,$(BRANCH)) $(call flag,base,$(BASE))
 
 ## Train and look
-demo-dataset: setup ## make the demo data set from Meta-World's scripted experts
+demo-dataset: setup ## make the demo dataset from Meta-World's scripted experts
 	@$(PYTHON) scripts/demo_dataset.py $(ARGS)
 
 train: apply ## train RewACT, on the demo dataset or on DATASET= (ROOT= EPISODES= STEPS= OUTPUT= WANDB= ARGS=)
@@ -56,7 +56,7 @@ train: apply ## train RewACT, on the demo dataset or on DATASET= (ROOT= EPISODES
 		$(call flag,episodes,$(EPISODES)) $(call flag,steps,$(STEPS)) $(call flag,output,$(OUTPUT)) \
 		$(call flag,wandb,$(WANDB)) $(call flag,args,$(ARGS))
 
-label: apply ## a page on which you say how far each episode has come (DATASET= ROOT= POLICY= LABELS= PORT= ARGS=)
+label: apply ## a page on which you label how far each episode has come (DATASET= ROOT= POLICY= LABELS= PORT= ARGS=)
 	@$(PYTHON) scripts/label.py $(call flag,dataset,$(DATASET)) $(call flag,root,$(ROOT)) \
 		$(call flag,policy-path,$(POLICY)) $(call flag,labels,$(LABELS)) $(call flag,port,$(PORT)) $(ARGS)
 
@@ -95,10 +95,11 @@ test: apply ## all tests: those that the series adds to LeRobot, and our own (PY
 test-upstream: setup ## LeRobot's own tests on the pristine and the patched tree, and the difference (ALL=1 for every test)
 	@$(PYTHON) scripts/test_upstream.py $(if $(ALL),--all) $(ARGS)
 
-lint: setup ## ruff, shellcheck, and the lint of the patches
+lint: setup ## ruff, shellcheck, the page's syntax where node is there, and the lint of the patches
 	@$(PYTHON) -m ruff check --config lerobot/pyproject.toml scripts tests
 	@$(PYTHON) -m ruff format --check --config lerobot/pyproject.toml scripts tests
 	@.venv/bin/shellcheck -x *.sh scripts/*.sh $(wildcard scripts/patch_tool/*.sh) $(wildcard .ci/run)
+	@if command -v node >/dev/null; then for f in scripts/labelling/page/*.js; do node --input-type=module --check <$$f || { echo "lint: $$f, see above" >&2; exit 1; }; done; fi
 	@files=$$($(PATCHES) series-files) || exit 1; cd lerobot && \
 		if [ -n "$$files" ]; then ../.venv/bin/ruff check $$files && ../.venv/bin/ruff format --check $$files; fi
 	@$(PATCHES) check

@@ -7,7 +7,7 @@
     scripts/label.py --merge a.json b.json --counts 40,8 --output merged.json
     scripts/label.py --suggest gripper --dataset me/cups --root data/cups --output suggested.json
 
-The page saves inside the data set, where training finds it, or says with which flag to train on it:
+The page saves inside the dataset, where training finds the labels, or shows the flag to train with:
 `make train DATASET=… ARGS="--dataset.reward_labels=labels.json"`.
 """
 
@@ -26,37 +26,43 @@ def parse_args() -> argparse.Namespace:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
-        "--merge", nargs="+", type=Path, metavar="FILE", help="label files, in the order of the merge"
+        "--merge",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="label files, in the order in which the datasets were merged",
     )
     what.add_argument("--suggest", choices=["gripper"], help="propose keypoints for a person to accept")
-    parser.add_argument("--dataset", help="repo id of the data set; of the result, when merging")
+    parser.add_argument("--dataset", help="repo id of the dataset; with --merge, of the merged one")
+    parser.add_argument("--root", type=Path, help="folder of the dataset, if it is not in LeRobot's cache")
     parser.add_argument(
-        "--root", type=Path, help="folder of the data set, where it is not in LeRobot's cache"
+        "--gripper-key", default="action", help="feature that holds the gripper (default: action)"
     )
     parser.add_argument(
-        "--gripper-key", default="action", help="feature that the gripper is in (default: action)"
+        "--gripper-dim", type=int, default=-1, help="the gripper's index in it (default: the last)"
     )
-    parser.add_argument("--gripper-dim", type=int, default=-1, help="its dimension there (default: the last)")
     page = parser.add_argument_group("the page")
-    page.add_argument("--labels", type=Path, help="the label file (default: inside the data set)")
-    page.add_argument("--policy-path", help="a run or checkpoint whose predicted curve to draw as well")
+    page.add_argument("--labels", type=Path, help="the label file (default: inside the dataset)")
+    page.add_argument(
+        "--policy-path", help="a training run or checkpoint; the page draws its predicted reward as well"
+    )
     page.add_argument(
         "--interpolation",
         choices=["linear", "pchip"],
         default="linear",
-        help="how the curve is drawn at first: --dataset.reward_interpolation of the training",
+        help="how the curve is first drawn; train with the same --dataset.reward_interpolation",
     )
     page.add_argument(
-        "--port", type=int, default=DEFAULT_PORT, help=f"on 127.0.0.1 (default: {DEFAULT_PORT})"
+        "--port", type=int, default=DEFAULT_PORT, help=f"port on 127.0.0.1 (default: {DEFAULT_PORT})"
     )
     file = parser.add_argument_group("--merge and --suggest")
     file.add_argument("--output", type=Path, help="the label file to write; it must not exist")
-    file.add_argument("--counts", help="number of episodes of each merged data set, such as 40,8")
+    file.add_argument("--counts", help="number of episodes of each merged dataset, such as 40,8")
     return parser.parse_args()
 
 
 def merge(args: argparse.Namespace) -> dict:
-    from label_tools import merge_labels
+    from labelling.tools import merge_labels
 
     counts: list[int | None] = [None] * len(args.merge)
     if args.counts:
@@ -72,7 +78,7 @@ def merge(args: argparse.Namespace) -> dict:
 
 
 def suggest(args: argparse.Namespace) -> dict:
-    from label_tools import suggest_gripper
+    from labelling.tools import suggest_gripper
     from shared.episodes import load_meta
 
     meta = load_meta(args.dataset, args.root)
@@ -83,20 +89,21 @@ def suggest(args: argparse.Namespace) -> dict:
         print(f"episode {index}: grasp at frame {grasp}, release at frame {release}")
     if without := [index for index, entry in suggested.items() if entry is None]:
         print(
-            f"no suggestion for episodes {format_episodes(without)}: less than two switches", file=sys.stderr
+            f"no suggestion for episodes {format_episodes(without)}: fewer than two switches", file=sys.stderr
         )
     if not episodes:
         raise UserError(
-            f"the gripper ({args.gripper_key}, dimension {args.gripper_dim}) never switches twice."
+            f"the gripper ({args.gripper_key}, dimension {args.gripper_dim}) switches twice in no episode."
         )
     return episodes
 
 
 def serve_page(args: argparse.Namespace) -> None:
-    from label_server import listen
+    from labelling.server import listen
 
-    sock = listen(args.port)  # before what takes time
-    from label_server import make_app, make_session, serve
+    sock = listen(args.port)  # before the dataset and the policy are loaded, which takes time
+    from labelling.server import make_app, serve
+    from labelling.session import make_session
     from shared.episodes import load_meta
 
     session = make_session(
@@ -111,7 +118,7 @@ def serve_page(args: argparse.Namespace) -> None:
     print(f"labels    {place.path} ({place.why})")
     if place.flag:
         print(f"          train on them with {place.flag}")
-    print(f"open      http://127.0.0.1:{port}   (Ctrl-C ends it; what is labelled is saved as you go)", flush=True)  # fmt: skip
+    print(f"open      http://127.0.0.1:{port}   (Ctrl-C ends it; labels are saved as you go)", flush=True)  # fmt: skip
     serve(make_app(session, port), sock)
 
 
@@ -124,7 +131,7 @@ def main() -> None:
             )
         if args.dataset is None:
             raise UserError(
-                "which data set? make label DATASET=<repo id>, and ROOT=<folder> where it is not in LeRobot's cache."
+                "which dataset? make label DATASET=<repo id>, and ROOT=<folder> if it is not in LeRobot's cache."
             )
         serve_page(args)
         return
@@ -133,9 +140,9 @@ def main() -> None:
     if args.output.exists():
         raise UserError(f"{args.output} exists: name another file, or move it away.")
     if args.suggest and args.dataset is None:
-        raise UserError("--suggest needs --dataset, and --root where it is not in LeRobot's cache.")
-    # After the checks: these import torch.
-    from label_tools import save_labels
+        raise UserError("--suggest needs --dataset, and --root if it is not in LeRobot's cache.")
+    # after the checks, because this imports torch
+    from labelling.tools import save_labels
 
     episodes = merge(args) if args.merge else suggest(args)
     save_labels(args.output, {"repo_id": args.dataset, "episodes": episodes} if args.dataset else episodes)

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Fills lerobot/ with the pinned LeRobot and makes .venv with all that RewACT needs.
+# Fills lerobot/ with the pinned LeRobot and creates .venv with everything that RewACT needs.
 #
-#   make setup                           from the submodule's URL; from PyPI where no git host answers
+#   make setup                           from the submodule's URL, or from PyPI if no git host answers
 #   make setup LEROBOT_URL=~/my-lerobot  from any git URL or local path that holds the pinned commit
 #   scripts/setup.sh --source-only       fill lerobot/ and stop
 #
-# Safe to run at any time: what is there is kept, what an interrupted run left half made is finished,
-# and a run with nothing to do changes nothing. A lerobot/ that is filled is never reset.
+# Safe to run at any time: it keeps what is there, finishes what an interrupted run left, and changes nothing
+# if nothing is missing. It never resets a lerobot/ that is filled.
 set -euo pipefail
 
 LEROBOT_URL=${LEROBOT_URL:-}
-# a relative path is the caller's, so it is made absolute before the change of directory
+# a path relative to the caller's directory: make it absolute before changing to ours
 if [ -n "$LEROBOT_URL" ] && [ -d "$LEROBOT_URL" ]; then
   LEROBOT_URL=$(cd "$LEROBOT_URL" && pwd)
 fi
@@ -18,15 +18,15 @@ unset CDPATH
 cd "$(dirname "$0")/.."
 root=$(pwd)
 
-# Called from a git hook, these would send every git command here to the hook's repository.
+# A git hook sets these, and they would send every git command here to the hook's repository.
 # shellcheck disable=SC2046
 unset $(git rev-parse --local-env-vars)
-export GIT_LFS_SKIP_SMUDGE=1 # the large files are test artifacts, of no use here
+export GIT_LFS_SKIP_SMUDGE=1 # the large files are test artifacts, which we do not need
 unset PYTHONPATH PYTHONHOME  # a sourced ROS puts another Python's packages there
 
 EXTRAS=training,test,metaworld,diffusion,peft,async
 PYTHON_VERSION=3.12
-UV_MINIMUM=0.5.0 # the first with all the flags used here
+UV_MINIMUM=0.5.0 # the first version with all the flags used here
 PROBE_SECONDS=${PROBE_SECONDS:-15}
 python=.venv/bin/python
 
@@ -38,7 +38,7 @@ die() {
   exit 1
 }
 
-# ---------------------------------------------------------------- one run at a time, and tidy afterwards
+# ---------------------------------------------------------------- one run at a time, with a clean-up at its end
 
 tmp=
 probe=
@@ -51,24 +51,24 @@ lock() {
   if ! (set -C && echo $$ >.setup.lock) 2>/dev/null; then
     other=$(cat .setup.lock 2>/dev/null || true)
     if [ -n "$other" ] && kill -0 "$other" 2>/dev/null; then
-      die "another set-up is at work here (process $other): wait for it to end."
+      die "another setup is running here (process $other): wait until it has ended."
     fi
     echo $$ >.setup.lock # left by a run that was killed
   fi
   trap cleanup EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
-  rm -rf .setup-tmp.* # everything is made in here and moved into place when it is whole
+  rm -rf .setup-tmp.* # everything is built in such a folder and moved into place once it is complete
   tmp=$(mktemp -d "$root/.setup-tmp.XXXXXX")
 }
 
 # ---------------------------------------------------------------- the pin
 
-# The outer repository, unless RewACT was unpacked from an archive (perhaps inside another repository).
+# Is this folder a git repository? Not if RewACT was unpacked from an archive, perhaps inside another repository.
 outer_is_git() { [ "$(git rev-parse --show-prefix 2>/dev/null || echo none)" = "" ]; }
 gitlink() { if outer_is_git; then git ls-files -s -- lerobot | awk '$1 == 160000 { print $2 }'; fi; }
 
-# The series that is set up: SERIES, or the one whose commit is the gitlink, or the only one.
+# The series to set up: SERIES, or the one whose commit is the gitlink, or the only one.
 read_pin() {
   local link dir found=
   link=$(gitlink)
@@ -89,7 +89,7 @@ read_pin() {
 
 # ---------------------------------------------------------------- lerobot/
 
-# Is lerobot/ a repository of its own (and not merely a folder of the outer one) with a commit?
+# Is lerobot/ a repository of its own, with a commit, and not just a folder of the outer one?
 is_filled() {
   [ -e lerobot/.git ] &&
     [ "$(git -C lerobot rev-parse --show-prefix 2>/dev/null || echo none)" = "" ] &&
@@ -111,11 +111,11 @@ report_lerobot() {
   fi
   [ "$changed" = 0 ] || where="$where, $changed changed files"
   say "lerobot/ is kept as it is: $where; from $(source_of_lerobot)."
-  [ -f lerobot/pyproject.toml ] || die "lerobot/ has its git directory, but no files. Get them with:" \
+  [ -f lerobot/pyproject.toml ] || die "lerobot/ has its git directory, but no files. Restore them with:" \
     "git -C lerobot checkout -f ${UPSTREAM_COMMIT} && make setup"
 }
 
-# LEROBOT_URL for a lerobot/ that is there already: say so, keep it, name the way.
+# Where LEROBOT_URL names another source than that of a filled lerobot/: keep lerobot/ and say how to switch.
 check_wish() {
   local from
   [ -n "$LEROBOT_URL" ] || return 0
@@ -129,10 +129,10 @@ check_wish() {
   fi
 }
 
-# Does a git host answer? Neither git nor macOS has a time limit that covers a name server that is silent.
+# Does a git host answer? Neither git nor macOS has a timeout for a name server that does not answer.
 reachable() {
   local ticks=0
-  set -m # a process group of its own, so that git's helpers end with it
+  set -m # its own process group, so that git's helpers can be ended with it
   GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}" \
     git ls-remote "$1" HEAD </dev/null >/dev/null 2>&1 &
   probe=$!
@@ -152,15 +152,15 @@ reachable() {
   return $ticks
 }
 
-# Clones beside, checks the pin out, then moves it into place and makes it a submodule like any other:
-# the layout of `git submodule update --init`, but never half made.
+# Clones into the temporary folder, checks the pin out and moves it into place. register_submodule then gives it
+# the layout of `git submodule update --init`; unlike that command, this never leaves a partial clone behind.
 fill_from_git() {
   local url=$1 new=$tmp/lerobot
   git -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=60 clone --no-checkout --origin origin -- "$url" "$new" || return 1
   if ! git -C "$new" cat-file -e "$UPSTREAM_COMMIT^{commit}" 2>/dev/null &&
     ! git -C "$new" fetch --quiet origin "$UPSTREAM_COMMIT" 2>/dev/null; then
     say "$url does not hold LeRobot $UPSTREAM_TAG ($UPSTREAM_COMMIT)." >&2
-    say "In a fork that is behind: git fetch https://github.com/huggingface/lerobot.git tag $UPSTREAM_TAG" >&2
+    say "If it is a fork that lacks the tag, run in it: git fetch https://github.com/huggingface/lerobot.git tag $UPSTREAM_TAG" >&2
     return 1
   fi
   git -C "$new" -c core.hooksPath=/dev/null checkout --quiet --detach "$UPSTREAM_COMMIT" || return 1
@@ -172,8 +172,8 @@ move_into_place() {
   mv "$tmp/lerobot" lerobot
 }
 
-# Gives lerobot/ the layout of a submodule; does nothing where it has it. Not for the sdist, which has
-# another history than the submodule.
+# Gives lerobot/ the layout of a submodule, unless it has it. Not for the sdist, whose history differs from the
+# submodule's.
 register_submodule() {
   [ -n "$(gitlink)" ] && [ -d lerobot/.git ] && [ -z "$(git -C lerobot config rewact.source || true)" ] || return 0
   git config submodule.lerobot.url "$(git -C lerobot config remote.origin.url)"
@@ -182,8 +182,8 @@ register_submodule() {
   git submodule --quiet absorbgitdirs lerobot 2>"$tmp/log" || die "$(cat "$tmp/log")"
 }
 
-# PyPI's source distribution as a repository with one commit, the same on every machine: the commit is
-# written straight from the archive, past all file systems, umasks and git settings.
+# PyPI's source distribution as a repository with one commit. The commit has the same hash on every machine, because
+# it is written from the archive directly: file systems, umasks and git settings have no influence.
 fill_from_sdist() {
   local version=${UPSTREAM_TAG#v} new=$tmp/lerobot
   [ -n "${UPSTREAM_SDIST_SHA256:-}" ] ||
@@ -203,7 +203,7 @@ fill_from_sdist() {
   git -C "$new" config core.autocrlf false
   git -C "$new" config rewact.source "PyPI's source distribution of $UPSTREAM_TAG"
   mkdir -p "$new/.git/info"
-  # the sdist has no .gitignore: what the installation and the tests leave must not make the tree dirty
+  # the sdist has no .gitignore, and files of the installation and the tests must not make the tree dirty
   printf '%s\n' '*.egg-info/' '__pycache__/' '*.py[cod]' 'build/' '.pytest_cache/' '.ruff_cache/' '.mypy_cache/' \
     '.coverage' 'outputs/' 'wandb/' '.venv/' '.idea/' '.vscode/' '.DS_Store' '*.swp' '*~' >"$new/.git/info/exclude"
   SDIST="$tmp/sdist/lerobot-$version.tar.gz" TAG=$UPSTREAM_TAG SHA256=$UPSTREAM_SDIST_SHA256 $python - <<'PYTHON' |
@@ -211,7 +211,7 @@ import os
 import sys
 import tarfile
 
-# what setuptools adds to the archive and the tag does not have
+# files that setuptools adds to the archive; the tag does not have them
 ADDED = ("PKG-INFO", "setup.cfg")
 
 out = sys.stdout.buffer
@@ -232,7 +232,7 @@ PYTHON
   git -C "$new" tag --no-sign "pypi-$UPSTREAM_TAG" main
   git -C "$new" -c core.hooksPath=/dev/null checkout --quiet -f main
   move_into_place
-  # or every `git pull` here would look for a remote there
+  # else every `git pull` here would look for a remote in lerobot/
   if [ -n "$(gitlink)" ]; then git config submodule.lerobot.fetchRecurseSubmodules false; fi
 }
 
@@ -245,21 +245,21 @@ fill_lerobot() {
     return
   fi
   if [ -e lerobot/.git ]; then
-    die "lerobot/.git is there, but git cannot read it. Move it away and run again:" "mv lerobot lerobot-broken && make setup"
+    die "lerobot/.git exists, but git cannot read it. Move it away and run again:" "mv lerobot lerobot-broken && make setup"
   elif [ -d lerobot ] && [ -n "$(ls -A lerobot)" ]; then
-    die "lerobot/ holds files, but is no git repository. Move it away and run again:" "mv lerobot lerobot-old && make setup"
+    die "lerobot/ has files in it, but is no git repository. Move it away and run again:" "mv lerobot lerobot-old && make setup"
   fi
 
   if [ -n "$(gitlink)" ] && [ -d "$(git rev-parse --git-path modules/lerobot)" ] &&
     git -c core.hooksPath=/dev/null submodule --quiet update --init lerobot; then
-    say "lerobot/ was filled from the submodule's own git directory, which was there already."
+    say "lerobot/ was filled from the submodule's own git directory, which existed already."
     check_wish
     return
   fi
   if [ -n "$LEROBOT_URL" ]; then
     say "filling lerobot/ from LEROBOT_URL, $LEROBOT_URL"
     fill_from_git "$LEROBOT_URL" || die "lerobot/ could not be filled from LEROBOT_URL=$LEROBOT_URL." \
-      "Without LEROBOT_URL, make setup takes the submodule's URL, or PyPI's source distribution."
+      "Without LEROBOT_URL, make setup uses the submodule's URL, or PyPI's source distribution."
     register_submodule
     say "lerobot/ was filled from LEROBOT_URL, $LEROBOT_URL ($UPSTREAM_TAG)."
     return
@@ -271,7 +271,7 @@ fill_lerobot() {
     say "lerobot/ was filled from the submodule's URL, $url ($UPSTREAM_TAG)."
     return
   fi
-  say "no answer: taking PyPI's source distribution of LeRobot $UPSTREAM_TAG."
+  say "no answer: downloading PyPI's source distribution of LeRobot $UPSTREAM_TAG."
   fill_from_sdist
   say "lerobot/ was filled from PyPI's source distribution of $UPSTREAM_TAG (sha256 checked; no tests, no history)."
 }
@@ -295,14 +295,14 @@ find_uv() {
   say "uv is not on PATH: installing it into .uv"
   for candidate in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
     command -v $candidate >/dev/null || continue
-    # away from here, since pyenv's python3 refuses to start where .python-version names one it lacks
+    # not here, because pyenv's python3 refuses to start where .python-version names a version that it lacks
     if (cd / && $candidate -m venv --clear "$root/.uv") 2>/dev/null >&2 &&
       .uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=$UV_MINIMUM"; then
       UV=$root/.uv/bin/uv
       return
     fi
   done
-  die "uv could not be installed: no python3 here makes a virtual environment (on Debian: apt-get install python3-venv)." \
+  die "uv could not be installed: no python3 here can create a virtual environment (on Debian: apt-get install python3-venv)." \
     "Or install uv yourself: https://docs.astral.sh/uv/getting-started/installation/"
 }
 
@@ -310,15 +310,15 @@ python_works() { [ "$($python -c 'import sys; print("%d.%d" % sys.version_info[:
 
 make_venv() {
   find_uv
-  # the first installation was cut off: what is in there cannot be trusted, and is nobody's work
+  # the first installation was interrupted: its files may be incomplete, and nobody has changed them
   if [ -e .venv/.rewact-installing ] && [ ! -e .venv/.rewact-stamp ]; then rm -rf .venv; fi
   if python_works; then return; fi
   if [ -e .venv ]; then
-    [ -f .venv/pyvenv.cfg ] || die ".venv is there, but is no virtual environment. Move it away and run again."
+    [ -f .venv/pyvenv.cfg ] || die ".venv exists, but is no virtual environment. Move it away and run again."
     if $python -c '' 2>/dev/null; then
       die ".venv has another Python than $PYTHON_VERSION. Move it away and run again:" "mv .venv venv-old && make setup"
     fi
-    say ".venv has lost its Python: making it anew."
+    say ".venv has lost its Python: creating it again."
     rm -rf .venv
   fi
   "$UV" venv --quiet --python "$PYTHON_VERSION" .venv ||
@@ -326,17 +326,17 @@ make_venv() {
       "apt-get install python3.12 python3.12-venv | brew install python@3.12 | pyenv install 3.12"
 }
 
-# The hash of all that decides what the environment holds. Of lerobot's pyproject.toml only the part
-# before the settings of its tools.
+# The hash of everything that decides what is installed. Of lerobot's pyproject.toml only the part before the
+# settings of its tools.
 stamp() {
   {
     cat patches/*/UPSTREAM scripts/requirements.txt scripts/setup.sh
     sed '/^\[tool\./,$d' lerobot/pyproject.toml
-    pwd # an editable installation names its place
+    pwd # an editable installation contains its path
   } | git hash-object --stdin
 }
 
-# Exactly one package may own cv2: LeRobot's opencv-python-headless.
+# Only one package may install cv2: LeRobot's opencv-python-headless.
 one_opencv() {
   local dist others=
   for dist in .venv/lib/python*/site-packages/opencv_*.dist-info; do
@@ -349,9 +349,9 @@ one_opencv() {
   find_uv
   # shellcheck disable=SC2086
   "$UV" pip uninstall --quiet --python $python $others
-  # both had the same files, so those of the headless one are gone as well
+  # they share files, so uninstalling the others removed those of the headless one as well
   "$UV" pip install --quiet --python $python --reinstall-package opencv-python-headless --no-deps opencv-python-headless
-  say "two packages owned cv2: removed$others, opencv-python-headless stays."
+  say "two packages had installed cv2: removed$others and kept opencv-python-headless."
 }
 
 has_ffmpeg_libraries() {
@@ -360,21 +360,21 @@ has_ffmpeg_libraries() {
 
 install_packages() {
   local again=
-  [ ! -e .venv/.rewact-installing ] || again=--reinstall # cut off half way: no file in there is sure
+  [ ! -e .venv/.rewact-installing ] || again=--reinstall # interrupted: any file may be missing or incomplete
   : >.venv/.rewact-installing
   say "installing LeRobot [$EXTRAS] and scripts/requirements.txt into .venv …"
-  # LeRobot's [tool.uv.sources] would fetch torch from an index of its own. Compiled here and once: where
-  # Python may not write bytecode, each command would compile torch anew, for half a minute.
+  # Without --no-sources, LeRobot's [tool.uv.sources] would fetch torch from another index. Compiled here once: where
+  # Python may not write bytecode, each command would compile torch again, for half a minute.
   "$UV" pip install --python $python --compile-bytecode --no-sources ${again:+"$again"} \
     --editable "./lerobot[$EXTRAS]" --requirement scripts/requirements.txt ||
-    die "the installation failed: see above. When that is put right, run make setup again: it goes on from here."
+    die "the installation failed: see above. Once that is fixed, run make setup again: it continues from here."
   one_opencv
-  $python -c 'import cv2, lerobot, torch' || die "the environment does not work: see above. Make it anew with:" "rm -rf .venv && make setup"
+  $python -c 'import cv2, lerobot, torch' || die "the environment does not work: see above. Create it again with:" "rm -rf .venv && make setup"
   stamp >.venv/.rewact-stamp
   rm -f .venv/.rewact-installing
 }
 
-# ---------------------------------------------------------------- all of it
+# ---------------------------------------------------------------- the whole setup
 
 case ${1:-} in
   "" | --source-only) ;;
@@ -392,5 +392,5 @@ if [ -e .venv/.rewact-stamp ] && [ ! -e .venv/.rewact-installing ] && [ "$(cat .
 fi
 make_venv
 install_packages
-has_ffmpeg_libraries || say "ffmpeg's libraries are not here: videos are decoded with PyAV. For torchcodec: apt-get install ffmpeg (macOS: brew install ffmpeg)."
+has_ffmpeg_libraries || say "ffmpeg's libraries are missing: videos are decoded with PyAV. For torchcodec: apt-get install ffmpeg (macOS: brew install ffmpeg)."
 say "done. Next: make apply"

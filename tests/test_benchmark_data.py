@@ -1,14 +1,20 @@
-"""The benchmark's episodes, played in the real simulator: their truth, their failures, their pictures."""
+"""The benchmark's episodes, played in the real simulator: their truth, their failures, their images."""
 
 import json
 import sys
 from dataclasses import replace
 
 import benchmark_data
-import demo_dataset
 import numpy as np
 import pytest
-from benchmark_data import CYCLE, FPS
+from simulation import benchmark_episodes, dataset as simulation_dataset
+from simulation.benchmark_data import load_cr5_truth, load_truth, make_task
+from simulation.benchmark_episodes import BENCHMARK, TRUTHS, is_as_planned
+from simulation.benchmark_motions import plan_motion, rehearse_plan
+from simulation.benchmark_plans import FAILURE_KINDS, BenchmarkPlan, draw_plan as draw_any_plan
+from simulation.benchmark_scenes import CYCLE, make_simulator, place
+from simulation.environment import FPS, make_env, make_frame, reset
+from simulation.generator import make_episode
 from test_demo_dataset import mujoco_gl  # noqa: F401 - a fixture
 
 DRAWER, PICK_PLACE, SIZE = "drawer-open-v3", "pick-place-v3", 16
@@ -16,17 +22,17 @@ DRAWER, PICK_PLACE, SIZE = "drawer-open-v3", "pick-place-v3", 16
 pytestmark = pytest.mark.usefixtures("mujoco_gl")
 
 
-def draw_plan(task: str, kind: str = "success", **changes) -> benchmark_data.Plan:
-    """A plan at the reference's own speed and without stalls, but for `changes`."""
-    plan = benchmark_data.draw_plan(task, kind, 0, np.random.default_rng(0))
+def draw_plan(task: str, kind: str = "success", **changes) -> BenchmarkPlan:
+    """A plan at the rehearsal's own speed and without stalls, except for `changes`."""
+    plan = draw_any_plan(task, kind, 0, np.random.default_rng(0))
     return replace(plan, **{"speed": 0.5, "factors": (1.0,), "changes": (), "stalls": (), **changes})
 
 
-def play(plan: benchmark_data.Plan, draw: bool = False):
+def play(plan: BenchmarkPlan, draw: bool = False):
     """Frames, motion and truth as arrays."""
-    env = benchmark_data.make_simulator(plan.task, SIZE)
-    motion = benchmark_data.plan_motion(env, plan)
-    frames, truth = benchmark_data.play(env, plan, motion, draw)
+    env = make_simulator(plan.task, SIZE)
+    motion = plan_motion(env, plan)
+    frames, truth = benchmark_episodes.play_motion(env, plan, motion, draw)
     assert (not draw) or len(frames) == len(motion.phase)
     return frames, motion, {name: np.array(values) for name, values in truth.items()}
 
@@ -38,13 +44,13 @@ def test_the_phase_rests_in_a_stall_and_is_one_at_the_success():
     assert resting.sum() == FPS
     assert phase[:-1][resting] == pytest.approx(0.5, abs=0.01)
     moving = steps[steps > 0]
-    assert np.ptp(moving) < 1e-9  # nothing but the warp
+    assert np.ptp(moving) < 1e-9  # it moves evenly apart from the stall
     first = np.argmax(truth["success"])
     assert phase[first] > 0.97
     assert truth["success"][first:].all()
     assert not truth["success"][:first].any()
     assert phase[-FPS:].tolist() == [1.0] * FPS
-    assert benchmark_data.is_as_planned(draw_plan(DRAWER), motion, truth)
+    assert is_as_planned(draw_plan(DRAWER), motion, truth)
 
 
 @pytest.mark.parametrize("task", [DRAWER, CYCLE])
@@ -54,19 +60,19 @@ def test_twice_the_speed_takes_half_the_time(task):
     assert frames[0] / frames[1] == pytest.approx(2, abs=0.02)
     assert np.abs(fast[1].actions()).max() <= 1
     for _, motion, truth in (slow, fast):
-        assert benchmark_data.is_as_planned(draw_plan(task), motion, truth)
+        assert is_as_planned(draw_plan(task), motion, truth)
 
 
-def test_a_demonstration_is_the_reference_itself():
+def test_a_demonstration_is_the_rehearsal_itself():
     plan = draw_plan(DRAWER, "train", hold=0.2)
-    env = benchmark_data.make_simulator(DRAWER, SIZE)
-    reference = benchmark_data.rehearse(env, plan, plan.seed, benchmark_data.expert)
+    env = make_simulator(DRAWER, SIZE)
+    rehearsal = rehearse_plan(env, plan, plan.seed)
     _, motion, truth = play(plan)
-    steps = len(reference.gripper)
+    steps = len(rehearsal.actions)
     assert np.argmax(truth["success"]) == steps
-    np.testing.assert_allclose(motion.path[: steps + 1], reference.path)
+    np.testing.assert_allclose(motion.path[: steps + 1], rehearsal.hand / env._env.action_scale)
     assert len(truth["phase"]) == steps + 1 + round(0.2 * FPS)
-    np.testing.assert_allclose(truth["object_travel"][: steps + 1], reference.travel, atol=1e-4)
+    np.testing.assert_allclose(truth["object_travel"][: steps + 1], rehearsal.travel, atol=1e-4)
 
 
 def test_the_cycle_ends_as_it_began():
@@ -90,7 +96,7 @@ def test_a_pinned_ghosts_object_does_not_move():
         assert not truth["success"].any()
         hand = np.stack([frame["observation.state"] for frame in frames])[:, :3]
         assert np.linalg.norm(hand - hand[0], axis=1).max() > 0.1
-        # It is told what a success is told.
+        # Its arm gets the commands of a success.
         np.testing.assert_array_equal(motion.actions(), play(replace(plan, kind="success"))[1].actions())
 
 
@@ -102,7 +108,7 @@ def test_what_slips_stays_or_falls():
     assert truth["phase"][np.argmax(travel >= travel[-1] - 1e-3)] < 0.97
 
     _, motion, truth = play(draw_plan(PICK_PLACE, "ghost", variant="slip", fraction=0.4))
-    simulator = benchmark_data.make_simulator(PICK_PLACE, SIZE)._env
+    simulator = make_simulator(PICK_PLACE, SIZE)._env
     height = simulator._get_pos_objects()[2]
     assert height == pytest.approx(simulator.obj_init_pos[2], abs=0.01)  # on the table again
     assert truth["object_travel"][-1] > 0.02
@@ -121,14 +127,14 @@ def test_a_ghost_leaves_nothing_behind():
 
 @pytest.mark.parametrize("kind", ["miss", "stall", "wrong_goal"])
 def test_failures_fail(kind):
-    env = benchmark_data.make_simulator(DRAWER, SIZE)
+    env = make_simulator(DRAWER, SIZE)
     for attempt in range(50):
-        plan = benchmark_data.draw_plan(DRAWER, kind, 0, np.random.default_rng(attempt))
-        motion = benchmark_data.plan_motion(env, plan)
+        plan = draw_any_plan(DRAWER, kind, 0, np.random.default_rng(attempt))
+        motion = plan_motion(env, plan)
         if motion is None:
             continue
-        _, truth = benchmark_data.play(env, plan, motion, draw=False)
-        if benchmark_data.is_as_planned(plan, motion, truth):
+        _, truth = benchmark_episodes.play_motion(env, plan, motion, draw=False)
+        if is_as_planned(plan, motion, truth):
             break
     assert not any(truth["success"])
     travel = truth["object_travel"][-1] / motion.travel
@@ -144,8 +150,8 @@ def test_failures_fail(kind):
 
 def test_the_wrong_goal_is_elsewhere():
     plan = draw_plan(PICK_PLACE, "wrong_goal")
-    env = benchmark_data.make_simulator(PICK_PLACE, SIZE)
-    benchmark_data.place(env, plan, plan.seed)
+    env = make_simulator(PICK_PLACE, SIZE)
+    place(env, plan, plan.seed)
     low, high = env._env.goal_space.low, env._env.goal_space.high
     goal = np.where(env._env._target_pos > (low + high) / 2, low, high)  # the farthest corner
     plan = replace(plan, other_goal=tuple(((goal - low) / (high - low)).tolist()))
@@ -155,15 +161,15 @@ def test_the_wrong_goal_is_elsewhere():
     np.testing.assert_array_less(0.1, truth["object_distance"][-1])
 
 
-def test_pictures_are_those_of_lerobots_environment():
-    """All but the first: LeRobot's shows the object where it stood before the reset."""
+def test_images_are_those_of_lerobots_environment():
+    """All except the first: LeRobot's shows the object where it stood before the reset."""
     plan = draw_plan(DRAWER)
     frames, _, truth = play(plan, draw=True)
-    env = benchmark_data.make_simulator(DRAWER, SIZE)
-    demo_dataset.reset(env, plan.seed, plan.start)
-    for i in range(np.argmax(truth["success"])):  # then LeRobot's ends
+    env = make_simulator(DRAWER, SIZE)
+    reset(env, plan.seed, plan.start)
+    for i in range(np.argmax(truth["success"])):  # LeRobot's ends there
         observation, _, _, _, info = env.step(frames[i]["action"])
-        expected = demo_dataset.make_frame(observation, frames[i + 1]["action"])
+        expected = make_frame(observation, frames[i + 1]["action"])
         np.testing.assert_array_equal(frames[i + 1]["observation.state"], expected["observation.state"])
         if i % 8 == 0:
             difference = frames[i + 1]["observation.image"].astype(int) - expected["observation.image"]
@@ -171,17 +177,17 @@ def test_pictures_are_those_of_lerobots_environment():
         assert info["is_success"] == truth["success"][i + 1]
 
 
-def test_pictures_used_again_equal_new_ones(monkeypatch):
+def test_images_used_again_equal_new_ones(monkeypatch):
     plan = draw_plan(DRAWER, stalls=((0.5, 1.0),))
     drawn = []
-    environment = benchmark_data.make_simulator(DRAWER, SIZE)
+    environment = make_simulator(DRAWER, SIZE)
     original = type(environment)._format_raw_obs
     monkeypatch.setattr(
         type(environment), "_format_raw_obs", lambda self, raw: drawn.append(1) or original(self, raw)
     )
     saving, _, _ = play(plan, draw=True)
     n_saving = len(drawn)
-    monkeypatch.setattr(benchmark_data, "STILL", -1.0)
+    monkeypatch.setattr(benchmark_episodes, "STILL", -1.0)
     every, _, _ = play(plan, draw=True)
     assert len(drawn) - n_saving == len(every) > n_saving + FPS
     for one, other in zip(saving, every, strict=True):
@@ -201,17 +207,17 @@ def root(tmp_path_factory, mujoco_gl):  # noqa: F811
     return output_dir / DRAWER
 
 
-def test_the_truth_fits_the_data_sets(root):
+def test_the_truth_fits_the_datasets(root):
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    kinds = {"train": ["train"], "success": ["success"], "failures": list(benchmark_data.FAILURE_KINDS)}
+    kinds = {"train": ["train"], "success": ["success"], "failures": list(FAILURE_KINDS)}
     for name, expected in kinds.items():
         dataset = LeRobotDataset(f"local/{name}", root=root / name, video_backend="pyav")
         assert dataset.fps == FPS
-        truth = benchmark_data.load_truth(root / name)
+        truth = load_truth(root / name)
         assert [episode["kind"] for episode in truth] == expected
         for episode, row in zip(truth, dataset.meta.episodes, strict=True):
-            for key in benchmark_data.TRUTHS:
+            for key in TRUTHS:
                 assert episode[key].shape == (row["length"],)
             assert episode["success"].any() == (name != "failures")
             assert episode["success"].dtype == bool
@@ -221,10 +227,10 @@ def test_the_same_seed_makes_the_same_episodes(root):
     """In another process, another simulator and another order."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
-    demo_dataset.make_env.cache_clear()
+    make_env.cache_clear()
     dataset = LeRobotDataset("local/success", root=root / "success", video_backend="pyav")
-    truth = benchmark_data.load_truth(root / "success")[0]
-    frames, record = benchmark_data.make_episode(DRAWER, SIZE, 0, "success", 0)
+    truth = load_truth(root / "success")[0]
+    frames, record = make_episode(BENCHMARK, DRAWER, SIZE, 0, "success", 0)
     assert record["seed"] == truth["seed"]
     np.testing.assert_array_equal(record["truth"]["object_distance"], truth["object_distance"])
     row = dataset.meta.episodes[0]
@@ -233,15 +239,15 @@ def test_the_same_seed_makes_the_same_episodes(root):
         np.testing.assert_array_equal(np.stack(recorded[key]), np.stack([frame[key] for frame in frames]))
 
 
-def test_complete_data_sets_are_left_alone(root, monkeypatch):
-    monkeypatch.setattr(benchmark_data, "choose_mujoco_gl", lambda: pytest.fail("started the simulator"))
-    benchmark_data.make_task(DRAWER, root, train=1, success=1, failures=1, image_size=SIZE)
+def test_complete_datasets_are_left_alone(root, monkeypatch):
+    monkeypatch.setattr(simulation_dataset, "choose_mujoco_gl", lambda: pytest.fail("started the simulator"))
+    make_task(DRAWER, root, train=1, success=1, failures=1, image_size=SIZE)
     with pytest.raises(SystemExit, match="--overwrite"):
-        benchmark_data.make_task(DRAWER, root, train=1, success=1, failures=1, image_size=SIZE, seed=1)
+        make_task(DRAWER, root, train=1, success=1, failures=1, image_size=SIZE, seed=1)
 
 
 def test_most_successes_stall_and_none_leaves_the_range_of_speeds():
-    plans = [benchmark_data.draw_plan(DRAWER, "success", i, np.random.default_rng([0, i])) for i in range(60)]
+    plans = [draw_any_plan(DRAWER, "success", i, np.random.default_rng([0, i])) for i in range(60)]
     stalling = [plan for plan in plans if plan.stalls]
     assert len(stalling) == 40
     for plan in plans:
@@ -255,6 +261,6 @@ def test_most_successes_stall_and_none_leaves_the_range_of_speeds():
 def test_cr5_labels_go_through_the_switches(tmp_path):
     events = {"0": {"length": 101, "gripper_switches": [40, 60, 80]}}
     (tmp_path / "events.json").write_text(json.dumps(events))
-    (episode,) = benchmark_data.load_cr5_truth(tmp_path)
+    (episode,) = load_cr5_truth(tmp_path)
     assert episode["switch"][[0, 20, 40, 60, 80, 100]].tolist() == [0, 0.25, 0.5, 0.75, 1, 1]
     assert episode["linear"][[0, 5, 50, 95, 100]] == pytest.approx([0, 0, 0.5, 1, 1])

@@ -1,16 +1,21 @@
-"""The demo data set in miniature: made with the real command, read with LeRobot, played again in its env."""
+"""The demo dataset in miniature: made with the real command, read with LeRobot, played again in its environment."""
 
 import json
 import os
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import demo_dataset
 import numpy as np
 import pytest
 from shared import rendering
+from simulation import dataset as simulation_dataset
+from simulation.demo import DEMO, draw_plan, plan_actions
+from simulation.environment import check_simulator, make_env
+from simulation.generator import make_episode
 
 TASK = "drawer-open-v3"
 MINIATURE = ["--episodes", "2", "--failures", "3", "--image-size", "64", "--workers", "1"]
@@ -27,7 +32,7 @@ def mujoco_gl():
 
 
 def make(monkeypatch, output_dir, *args: str) -> None:
-    """Run the command in this process, which has imported LeRobot already."""
+    """Run the command in this process, which has already imported LeRobot."""
     monkeypatch.setattr(sys, "argv", ["demo_dataset.py", "--output-dir", str(output_dir), *MINIATURE, *args])
     demo_dataset.main()
 
@@ -41,7 +46,7 @@ def output_dir(mujoco_gl, tmp_path_factory):
 
 
 def record(root: Path) -> dict:
-    return json.loads((root / demo_dataset.RECORD).read_text())
+    return json.loads((root / DEMO.record).read_text())
 
 
 def load(root: Path):
@@ -106,43 +111,45 @@ def test_lengths_differ_and_stay_within_the_environments_limit(demos):
 def replay(
     dataset, episode: int, draw: bool = False
 ) -> tuple[list[bool], list[np.ndarray], list[np.ndarray]]:
-    """Success after each recorded action, states and pictures in LeRobot's own environment."""
+    """Success after each recorded action, states and images in LeRobot's own environment."""
     from lerobot.envs.metaworld import MetaworldEnv
 
     plan = record(dataset.root)["episodes"][episode]
     env = MetaworldEnv(TASK, obs_type="pixels_agent_pos")
     env._ensure_env()
-    env._env.mujoco_renderer.width = env._env.mujoco_renderer.height = 64  # 480 with shadows takes a minute
+    env._env.mujoco_renderer.width = env._env.mujoco_renderer.height = (
+        64  # 480 with shadows would take a minute
+    )
     env._env.model.vis.quality.shadowsize = 0
     if not draw:
         env._env.render = lambda: np.zeros((64, 64, 3), np.uint8)
     env._env.hand_init_pos = env._env.hand_init_pos + np.array(plan["start"])
-    successes, states, pictures = [], [], []
+    successes, states, images = [], [], []
     observation, _ = env.reset(seed=plan["seed"])
     for action in recorded_actions(dataset, episode)[:-1]:  # nothing acts on the last frame
         states.append(observation["agent_pos"])
-        pictures.append(observation["pixels"])
+        images.append(observation["pixels"])
         observation, _, terminated, truncated, info = env.step(action)
         successes.append(info["is_success"])
         assert terminated == info["is_success"]
         assert not truncated
     env.close()
-    return successes, states, pictures
+    return successes, states, images
 
 
 def test_recorded_actions_open_the_drawer_at_the_last_frame(demos):
     for episode in range(demos.num_episodes):
-        successes, states, pictures = replay(demos, episode, draw=episode == 0)
+        successes, states, images = replay(demos, episode, draw=episode == 0)
         assert successes == [False] * (len(successes) - 1) + [True]
         start, end = bounds(demos, episode)
         assert len(successes) == end - start - 1
         recorded = np.stack(demos.hf_dataset.with_format("numpy")[start:end]["observation.state"])
         np.testing.assert_allclose(recorded[:-1], np.stack(states), atol=1e-5)
-        # The picture is that of the same moment, the right way up, but for the codec and the edges.
-        for i in (0, len(pictures) // 2, len(pictures) - 1) if episode == 0 else ():
-            picture = demos[start + i]["observation.image"].numpy().transpose(1, 2, 0) * 255
-            assert np.abs(picture - pictures[i]).mean() < 6
-            assert np.abs(picture - pictures[i][:, ::-1]).mean() > 12
+        # The image is of the same moment and the right way up, except for the codec and the edges.
+        for i in (0, len(images) // 2, len(images) - 1) if episode == 0 else ():
+            image = demos[start + i]["observation.image"].numpy().transpose(1, 2, 0) * 255
+            assert np.abs(image - images[i]).mean() < 6
+            assert np.abs(image - images[i][:, ::-1]).mean() > 12
 
 
 def test_failures_fail_and_say_how(failures):
@@ -161,23 +168,23 @@ def test_actions_are_within_the_environments_range(demos, failures):
 
 
 def test_the_same_seed_makes_the_same_episodes(demos, failures):
-    """In a new simulator and another order: episodes are drawn from seed, kind and number alone."""
-    demo_dataset.make_env.cache_clear()
+    """In a new simulator and another order: an episode depends on seed, kind and number only."""
+    make_env.cache_clear()
     for dataset, kind in ((failures, "stall"), (demos, "demo")):
-        frames, _ = demo_dataset.make_episode(TASK, 64, 0, kind, 1)
+        frames, _ = make_episode(DEMO, TASK, 64, 0, kind, 1)
         np.testing.assert_array_equal([frame["action"] for frame in frames], recorded_actions(dataset, 1))
         start, _ = bounds(dataset, 1)
         for i in (0, len(frames) - 1):
-            picture = dataset[start + i]["observation.image"].numpy().transpose(1, 2, 0) * 255
-            assert np.abs(picture - frames[i]["observation.image"]).mean() < 6  # the codec's loss
+            image = dataset[start + i]["observation.image"].numpy().transpose(1, 2, 0) * 255
+            assert np.abs(image - frames[i]["observation.image"]).mean() < 6  # the codec's loss
 
 
 def test_another_seed_makes_other_episodes(mujoco_gl):
-    env = demo_dataset.make_env(TASK, 64)
-    plans = [demo_dataset.draw_plan("demo", np.random.default_rng(seed)) for seed in (0, 1)]
+    env = make_env(TASK, 64)
+    plans = [draw_plan(TASK, "demo", 0, np.random.default_rng(seed)) for seed in (0, 1)]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        first, second = (demo_dataset.plan_actions(env, plan) for plan in plans)
+        first, second = (plan_actions(env, plan) for plan in plans)
     assert len(first) != len(second)
 
 
@@ -188,24 +195,24 @@ def test_the_last_quarter_is_held_out(tmp_path, monkeypatch, capsys):
         "action": np.zeros(4, np.float32),
     }
     monkeypatch.setattr(
-        demo_dataset, "make_episode", lambda *job: ([frame] * 3, {"length": 3, "attempts": 1})
+        simulation_dataset, "make_episode", lambda *job: ([frame] * 3, {"length": 3, "attempts": 1})
     )
-    monkeypatch.setattr(demo_dataset, "choose_mujoco_gl", lambda: "none")
-    monkeypatch.setattr(demo_dataset, "check_simulator", lambda task: "Open a drawer")
+    monkeypatch.setattr(simulation_dataset, "choose_mujoco_gl", lambda: "none")
+    monkeypatch.setattr(demo_dataset, "DEMO", replace(DEMO, describe=lambda task: "Open a drawer"))
     make(monkeypatch, tmp_path, "--episodes", "8", "--failures", "0", "--image-size", "16")
     assert record(tmp_path / TASK)["held_out"] == [6, 7]
     assert "train on 0-5, held out 6-7" in capsys.readouterr().out
 
 
-def test_complete_data_sets_are_left_alone(output_dir, monkeypatch, capsys):
+def test_complete_datasets_are_left_alone(output_dir, monkeypatch, capsys):
     before = {path: path.stat().st_mtime_ns for path in output_dir.rglob("*") if path.is_file()}
-    monkeypatch.setattr(demo_dataset, "choose_mujoco_gl", lambda: pytest.fail("started the simulator"))
+    monkeypatch.setattr(simulation_dataset, "choose_mujoco_gl", lambda: pytest.fail("started the simulator"))
     make(monkeypatch, output_dir)
     assert capsys.readouterr().out.count("complete already") == 2
     assert before == {path: path.stat().st_mtime_ns for path in output_dir.rglob("*") if path.is_file()}
 
 
-def test_other_settings_need_a_word(output_dir, monkeypatch):
+def test_other_settings_need_overwrite(output_dir, monkeypatch):
     with pytest.raises(SystemExit, match="--overwrite"):
         make(monkeypatch, output_dir, "--seed", "1")
 
@@ -221,8 +228,8 @@ def test_a_foreign_folder_is_refused(tmp_path, monkeypatch, overwrite):
     assert mine.read_text() == "years of work"
 
 
-def test_the_command_makes_a_half_made_data_set_anew(demos, tmp_path):
-    """With workers, and with the same actions as without."""
+def test_the_command_makes_an_interrupted_dataset_again(demos, tmp_path):
+    """With workers; the actions are the same as without."""
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True)
     partial = tmp_path / f"{TASK}.partial"
     (partial / "dataset").mkdir(parents=True)
@@ -239,14 +246,14 @@ def test_the_command_makes_a_half_made_data_set_anew(demos, tmp_path):
         np.testing.assert_array_equal(recorded_actions(again, episode), recorded_actions(demos, episode))
 
 
-def test_a_partial_folder_of_somebody_else_stays(tmp_path):
+def test_a_partial_folder_of_another_process_stays(tmp_path):
     partial = tmp_path / "x.partial"
     partial.mkdir()
     with pytest.raises(SystemExit, match="in the way"):
-        demo_dataset.claim_partial(tmp_path / "x")
-    (partial / "PID").write_text(str(os.getpid()))  # a run that goes on
+        simulation_dataset.claim_partial(tmp_path / "x")
+    (partial / "PID").write_text(str(os.getpid()))  # a process that is running
     with pytest.raises(SystemExit, match="is being made"):
-        demo_dataset.claim_partial(tmp_path / "x")
+        simulation_dataset.claim_partial(tmp_path / "x")
 
 
 def test_unknown_task(tmp_path, monkeypatch, mujoco_gl):
@@ -260,4 +267,4 @@ def test_an_unusable_mujoco_is_one_line(monkeypatch):
 
     monkeypatch.setattr(mujoco, "mjNEQDATA", 12)
     with pytest.raises(SystemExit, match="mujoco<3.17"):
-        demo_dataset.check_simulator(TASK)
+        check_simulator(TASK)

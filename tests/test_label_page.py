@@ -1,6 +1,6 @@
 """The labelling page in a real browser without a screen: opened, scrubbed, labelled, undone, saved, and saved again.
 
-It wants Chromium and its driver on the PATH (apt-get install chromium chromium-driver); in CI they must be there.
+It needs Chromium and its driver on the PATH (apt-get install chromium chromium-driver). In CI it fails without them.
 """
 
 import json
@@ -13,9 +13,10 @@ import threading
 from pathlib import Path
 
 import av
-import label_server
+import label
 import pytest
-from label_server import listen, make_app, make_server, make_session
+from labelling.server import listen, make_app, make_server
+from labelling.session import make_session
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -28,14 +29,19 @@ from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID
 from lerobot.datasets.reward_keypoints import REWARD_LABELS_PATH, curve, load_labels
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser", "chrome")
-SECONDS = 60  # that anything may take, on a machine with other work
+SECONDS = 60  # the most that anything takes on a busy machine
+# What the tests read and call of the page's modules. Importing them again gives the ones that the page runs.
+IMPORTS = """
+const [{state, labelOf, stateOf}, {openEpisode}, {xOf}] =
+    await Promise.all(['/state.js', '/episodes.js', '/timeline.js'].map(url => import(url)));
+"""
 
 
 def find(names: tuple[str, ...], what: str) -> str:
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found is None:
         message = f"no {what} on the PATH ({', '.join(names)}): apt-get install chromium chromium-driver"
-        # what CI skips nobody sees
+        # nobody would notice that CI skips it
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     return found
 
@@ -63,7 +69,7 @@ def browser(tmp_path_factory):
 
 
 class Served:
-    """A server on a thread for a copy of the tiny data set."""
+    """A server on a thread for a copy of the tiny dataset."""
 
     def __init__(self, root: Path, port: int = 0):
         self.root, self.path = root, root / REWARD_LABELS_PATH
@@ -96,7 +102,7 @@ class Page:
 
     def __init__(self, browser, url: str):
         self.browser = browser
-        browser.get("about:blank")  # so that a page with the same address is loaded again
+        browser.get("about:blank")  # a page with the same address would not be loaded again
         browser.get(url)
         self.wait(lambda: self.js("return 'ready' in document.body.dataset"))
 
@@ -104,7 +110,11 @@ class Page:
         return WebDriverWait(self.browser, SECONDS, poll_frequency=0.05).until(lambda _: until(), what)
 
     def js(self, script: str, *args):
-        return self.browser.execute_script(script, *args)
+        """The result of a script that sees the names of IMPORTS."""
+        script = f"const run = async () => {{ {IMPORTS} {script} }}; return run()".replace(
+            "arguments", "args"
+        )
+        return self.browser.execute_script(f"const args = [...arguments]; {script}", *args)
 
     def keys(self, *keys: str) -> None:
         """Press keys, one after the other, where the focus is."""
@@ -130,7 +140,7 @@ class Page:
         assert self.text("where").startswith(f"frame {frame} of {LENGTHS[episode] - 1} ")
 
     def seen(self, camera: int) -> float:
-        """Where the bright block is in the picture, 0 left to 1 right: what tells the frames apart."""
+        """Where the bright block is in the image, 0 left to 1 right: it tells the frames apart."""
         return self.js(
             """const video = document.querySelectorAll('#cameras video, #cameras img')[arguments[0]];
             const canvas = document.createElement('canvas'), c = canvas.getContext('2d');
@@ -142,13 +152,13 @@ class Page:
         )
 
     def saved(self) -> str:
-        """Wait until all is saved."""
-        state = "return Object.keys(changed).length === 0 && document.getElementById('save').dataset.state === 'saved'"
+        """Wait until everything is saved."""
+        state = "return Object.keys(state.changed).length === 0 && document.getElementById('save').dataset.state === 'saved'"
         self.wait(lambda: self.js(state))
         return self.text("save")
 
     def label(self) -> dict:
-        return self.js("return structuredClone(labelOf(current))")
+        return self.js("return structuredClone(labelOf(state.current))")
 
     def centre(self, selector: str) -> tuple[float, float]:
         box = self.js(
@@ -190,11 +200,11 @@ def test_the_frame_shown_is_the_frame_meant(browser, served):
     page.at(0, 0)
     for episode, length in enumerate(LENGTHS):
         for frame in range(length) if episode == 1 else (0, length - 1):
-            page.js("open(arguments[0], arguments[1])", episode, frame)
+            page.js("openEpisode(arguments[0], arguments[1])", episode, frame)
             page.at(episode, frame)
             for camera in range(2):
                 assert page.seen(camera) == pytest.approx(block(episode, frame, camera), abs=0.02)
-    page.js("open(1)")
+    page.js("openEpisode(1)")
     page.at(1, 0)
     page.keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
     page.at(1, 2)
@@ -217,14 +227,14 @@ def test_label_episodes(browser, served):
     page.keys(*[Keys.ARROW_RIGHT] * 3, "2", *[Keys.ARROW_RIGHT] * 4, "4")
     assert "1 episode" in page.saved()
     assert points(served.path, 0) == [(3, 0.5, False), (7, 1, False)]
-    drawn = page.js("return curve")
+    drawn = page.js("return state.curve")
     entry = json.loads(served.path.read_text())["0"]
     assert drawn == pytest.approx(list(curve(entry, LENGTHS[0], FPS)), abs=1e-5)
     assert page.js("return document.querySelector('#episodes [aria-current]').textContent").startswith(
         "0labelled"
     )
 
-    # a value that is typed, a step, and one that is none
+    # a typed value, a step, and an invalid value
     page.keys(Keys.ARROW_LEFT, "v", "0.6", Keys.ENTER)
     page.keys("s")
     page.saved()
@@ -233,7 +243,7 @@ def test_label_episodes(browser, served):
     page.wait(lambda: "between 0 and 1" in page.text("toast"))
     assert page.label()["keypoints"][1]["reward"] == 0.6
 
-    # dragged aside: the frame changes, not the value; up: the value too. Not onto another point.
+    # dragging sideways changes the frame only, dragging up the value too; never onto another point
     step = page.pixels_a_frame()
     page.drag('[data-point="3"]', -2 * step, 4)
     page.wait(lambda: [p["frame"] for p in page.label()["keypoints"]] == [1, 6, 7])
@@ -245,7 +255,7 @@ def test_label_episodes(browser, served):
     assert got[0][0] == 2 and 0.6 < got[0][1] < 0.9 and got[0][1] * 20 == pytest.approx(round(got[0][1] * 20))
     assert got[1:] == [(7, 1, False), (8, 0.6, True)]
 
-    # undone to the beginning, and done again
+    # everything undone, and the first two done again
     for _ in range(10):
         page.keys("z")
     page.saved()
@@ -254,7 +264,7 @@ def test_label_episodes(browser, served):
     page.saved()
     assert points(served.path, 0) == [(3, 0.5, False), (7, 1, False)]
 
-    # the same part of the next episode's length; there moved, deleted, and failed
+    # copied to the same fraction of the next episode; there moved, deleted, and failed
     page.keys("c")
     page.saved()
     assert page.text("episode") == "Episode 1"
@@ -266,11 +276,11 @@ def test_label_episodes(browser, served):
         "fps": 10,
         "failed_at": 11,
     }
-    assert page.js("return curve[11]") == 0 and page.js("return stateOf(1)") == "failed"
+    assert page.js("return state.curve[11]") == 0 and page.js("return stateOf(1)") == "failed"
     page.drag("[data-failed]", -2 * page.pixels_a_frame(), 0)
     page.wait(lambda: page.label()["failed_at"] == 9)
 
-    # what training would refuse is refused here, and taken back
+    # a label that training would refuse is refused and taken back
     Select(browser.find_element(By.ID, "outcome")).select_by_value("success")
     page.wait(lambda: "outcome is 'success', but it failed at frame 9" in page.text("toast"))
     page.wait(lambda: page.label()["outcome"] is None)
@@ -285,7 +295,7 @@ def test_label_episodes(browser, served):
     page.keys("g", "44", Keys.ENTER)
     page.wait(lambda: "there is no episode 44" in page.text("toast"))
 
-    # loaded again, it shows what the file says, which training takes
+    # loaded again, the page shows the labels in the file, and training reads the same
     before = page.js("return [0, 1, 2, 3].map(i => structuredClone(labelOf(i)))")
     page = Page(browser, served.url)
     assert page.js("return [0, 1, 2, 3].map(i => structuredClone(labelOf(i)))") == before
@@ -299,7 +309,7 @@ def test_label_episodes(browser, served):
 
 
 def test_two_tabs(browser, served):
-    """The second is told that the file is another one, keeps what it has, and puts it on top or takes the file's."""
+    """The second tab is told that the file has changed, keeps its changes, and saves them on top or drops them."""
     first = browser.current_window_handle
     page = Page(browser, served.url)
     browser.switch_to.new_window("tab")
@@ -316,7 +326,7 @@ def test_two_tabs(browser, served):
         other.wait(lambda: other.text("banner-text").count("0") >= 2)
         assert "Episode 0 changed there as well" in other.text("banner-text")
         assert other.js("return labelOf(0).keypoints[0].reward") == 1  # still there
-        other.wait(lambda: "1" in other.js("return Object.keys(changed)"))
+        other.wait(lambda: "1" in other.js("return Object.keys(state.changed)"))
         other.click("mine")
         other.saved()
         assert points(served.path, 0) == [(0, 1, False)] and points(served.path, 1) == [(0, 0.25, False)]
@@ -326,7 +336,9 @@ def test_two_tabs(browser, served):
         page.wait(lambda: page.js("return !document.getElementById('banner').hidden"))
         page.click("theirs")
         page.wait(lambda: page.js("return document.getElementById('banner').hidden"))
-        assert page.label()["keypoints"][0]["reward"] == 1 and not page.js("return Object.keys(changed)")
+        assert page.label()["keypoints"][0]["reward"] == 1 and not page.js(
+            "return Object.keys(state.changed)"
+        )
         page.keys("n", "3")
         page.saved()
         assert points(served.path, 1) == [(0, 0.75, False)]
@@ -337,8 +349,8 @@ def test_two_tabs(browser, served):
 
 
 def test_a_killed_server(browser, root):
-    """What is labelled meanwhile is kept, and saved when a server is there again. The command itself is killed."""
-    script = Path(label_server.__file__).with_name("label.py")
+    """Labels made meanwhile are kept, and saved when a server runs again. The real command is killed."""
+    script = Path(label.__file__)
     command = [sys.executable, script, "--dataset", REPO_ID, "--root", root, "--port", "0"]
     killed = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
     try:
@@ -357,7 +369,7 @@ def test_a_killed_server(browser, root):
         try:
             page.saved()
             assert points(path, 0) == [(0, 0.5, False)] and points(path, 1) == [(0, 1, False)]
-            page.wait(lambda: page.js("return curve !== null"))
+            page.wait(lambda: page.js("return state.curve !== null"))
         finally:
             again.stop()
     finally:
@@ -381,7 +393,7 @@ def test_where_the_browser_cannot_play_the_video(browser, root):
         page = Page(browser, served.url)
         page.wait(lambda: page.js("return document.querySelectorAll('#cameras img').length") == 2)
         assert "cannot be played by this browser: the server decodes" in page.text("camera-note")
-        page.js("open(1, 4)")
+        page.js("openEpisode(1, 4)")
         page.at(1, 4)
         assert page.seen(0) == pytest.approx(block(1, 4, 0), abs=0.03)
         page.keys(" ")

@@ -1,4 +1,4 @@
-"""The server of the labelling page, over HTTP and without a browser: who may ask, what is answered, what is saved."""
+"""The server of the labelling page, over HTTP without a browser: whom it answers, what it answers, what it saves."""
 
 import http.client
 import json
@@ -11,12 +11,13 @@ import sys
 import threading
 from pathlib import Path
 
-import label_server
-import label_store
+import label
 import numpy as np
 import pytest
-from label_server import listen, make_app, make_server, make_session
-from label_store import LABELS_DIR, choose_place
+from labelling import session as labelling_session, store
+from labelling.server import PAGE, listen, make_app, make_server
+from labelling.session import make_session
+from labelling.store import LABELS_DIR, choose_place
 from shared.cli import UserError
 from shared.episodes import load_meta
 from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID
@@ -145,7 +146,7 @@ def test_another_site_cannot_write(writable, headers, status):
 
 
 def test_another_site_cannot_read_or_embed(served):
-    for path in ("/api/labels", "/video/0/0", "/frame/0/0/0", "/label.js"):
+    for path in ("/api/labels", "/video/0/0", "/frame/0/0/0", "/main.js"):
         assert served.ask(path, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors")[0] == 403
     link = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
     assert served.ask("/", **link, Sec_Fetch_Dest="document")[0] == 200
@@ -167,7 +168,7 @@ def test_too_long_a_body_is_refused_unread(served):
     "path",
     [
         "/../../../../etc/passwd",
-        "/label_page/../cli.py",
+        "/page/../server.py",
         "/%2e%2e/%2e%2e/etc/passwd",
         "/video/../../meta/info.json",
         "/video/0/..%2f..%2fmeta%2finfo.json",
@@ -191,25 +192,28 @@ def test_nothing_else_is_served(served, path):
     assert status in (400, 404, 414) and b"root:" not in content and b"codebase_version" not in content
 
 
-def test_a_data_set_cannot_name_files_outside_of_it(root):
+def test_a_dataset_cannot_name_files_outside_of_it(root):
     info = json.loads((root / "meta/info.json").read_text())
     info["video_path"] = "videos/../../secret.mp4"
     (root / "meta/info.json").write_text(json.dumps(info))
     (root.parent / "secret.mp4").write_text("secret")
-    with pytest.raises(UserError, match="lies outside the data set"):
+    with pytest.raises(UserError, match="lies outside the dataset"):
         make_session(load_meta(REPO_ID, root))
 
 
 def test_the_page_needs_nothing_from_elsewhere(served):
-    for path, kind in (("/", "text/html"), ("/label.css", "text/css"), ("/label.js", "text/javascript")):
+    modules = [(f"/{path.name}", "text/javascript") for path in PAGE.glob("*.js")]
+    assert ("/main.js", "text/javascript") in modules
+    for path, kind in [("/", "text/html"), ("/label.css", "text/css"), *modules]:
         status, headers, content = served.ask(path)
         assert status == 200 and headers["content-type"].startswith(kind)
+        assert headers["x-content-type-options"] == "nosniff" and headers["cache-control"] == "no-store"
         urls = content.replace(b"http://www.w3.org/2000/svg", b"")
         assert b"http:" not in urls and b"https:" not in urls
 
 
 def test_videos_by_ranges(served, data_set):
-    """Several episodes lie in one file: it is asked for by its first, and ranges of it are what they should be."""
+    """Several episodes are in one file, which the page requests by its first episode and in ranges."""
     data = served.json("/api/data")[1]
     assert data["lengths"] == LENGTHS and [c["name"] for c in data["cameras"]] == ["top", "wrist"]
     starts = np.cumsum([0, *LENGTHS[:-1]]) / FPS
@@ -225,7 +229,7 @@ def test_videos_by_ranges(served, data_set):
         assert served.ask(f"/video/0/{camera}", Range=f"bytes={len(content)}-")[0] == 416
 
 
-def test_pictures_are_the_frames_of_the_data_set(served, data_set):
+def test_images_are_the_frames_of_the_dataset(served, data_set):
     import cv2
 
     dataset = LeRobotDataset(REPO_ID, root=data_set, video_backend="pyav", return_uint8=True)
@@ -239,7 +243,7 @@ def test_pictures_are_the_frames_of_the_data_set(served, data_set):
             assert np.abs(got - true).mean() < 8  # a JPEG; a neighbouring frame is further away
 
 
-def test_data_sets_of_pictures_are_shown(tmp_path):
+def test_image_datasets_are_shown(tmp_path):
     features = {
         "observation.image": {
             "dtype": "image",
@@ -248,14 +252,14 @@ def test_data_sets_of_pictures_are_shown(tmp_path):
         },
         "action": {"dtype": "float32", "shape": (1,), "names": None},
     }
-    dataset = LeRobotDataset.create(REPO_ID, FPS, features, root=tmp_path / "pictures", use_videos=False)
+    dataset = LeRobotDataset.create(REPO_ID, FPS, features, root=tmp_path / "images", use_videos=False)
     for episode in range(2):
         for frame in range(3):
             image = np.full((24, 32, 3), 40 * episode + 20 * frame, np.uint8)
             dataset.add_frame({"task": "push", "action": np.zeros(1, np.float32), "observation.image": image})
         dataset.save_episode()
     dataset.finalize()
-    running = Running(tmp_path / "pictures")
+    running = Running(tmp_path / "images")
     try:
         import cv2
 
@@ -269,7 +273,7 @@ def test_data_sets_of_pictures_are_shown(tmp_path):
         running.stop()
 
 
-def test_a_missing_video_is_said(root, capsys):
+def test_a_missing_video_is_reported(root, capsys):
     (root / "videos/observation.images.top/chunk-000/file-000.mp4").unlink()
     running = Running(root)
     try:
@@ -333,11 +337,11 @@ def test_an_invalid_label_is_refused(writable, label, message):
     assert re.search(message, answer["error"]) and "episode 0" in answer["error"]
     status, answer = writable.save("", {"0": label, "1": {"exclude": True}})
     assert status == 422 and re.search(message, answer["error"])
-    assert not (Path(writable.session.meta.root) / "rewact_extensions").exists()  # not half of it
+    assert not (Path(writable.session.meta.root) / "rewact_extensions").exists()  # nothing was written
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"labels": {}, "more": 1}', b"\xff"])
-def test_what_is_no_request_is_refused(served, body):
+def test_invalid_requests_are_refused(served, body):
     for path, method in (("/api/labels", "PUT"), ("/api/curve", "POST")):
         assert served.ask(path, method, body, **JSON)[0] == 400
     assert served.save("", {"4": {}})[0] == 422 and served.save("", {"x": {}})[0] == 422
@@ -363,7 +367,7 @@ def test_saved_where_training_finds_it_as_rewact_writes_it(writable, root):
     load_labels(path, LENGTHS, FPS, REPO_ID)
     assert writable.json("/api/data")[1]["place"]["flag"] is None
 
-    # what says nothing any more leaves the file, and the version before stays beside it
+    # an emptied label leaves the file, and the previous version stays beside it
     status, answer = writable.save(answer["version"], {"2": {}, "0": {"failed_at": 4, "outcome": "failure"}})
     assert status == 200 and answer["backup"]
     assert json.loads(path.read_text()) == {"0": {"failed_at": 4, "outcome": "failure"}}
@@ -416,7 +420,7 @@ def test_what_did_not_change_stays_as_it_was(root):
 
 
 def test_a_file_that_changed_is_not_overwritten(writable, root):
-    """By another tab, by another program, and by one that broke it."""
+    """Changed by another tab, by another program, and by one that broke it."""
     path = root / REWARD_LABELS_PATH
     status, first = writable.save("", {"0": {"keypoints": [point(3, 0.5)]}})
     assert status == 200
@@ -426,7 +430,7 @@ def test_a_file_that_changed_is_not_overwritten(writable, root):
     status, second = writable.save(answer["version"], {"1": {"exclude": True}})
     assert status == 200 and sorted(json.loads(path.read_text())) == ["0", "1"]
 
-    # the answer to a save was lost: asking for the same again is no conflict
+    # the answer to a save was lost: saving the same again is no conflict
     status, again = writable.save(first["version"], {"1": {"exclude": True}})
     assert status == 200 and again["version"] == second["version"]
 
@@ -440,8 +444,8 @@ def test_a_file_that_changed_is_not_overwritten(writable, root):
     assert writable.save(second["version"], {"0": {"failed_at": 3}})[0] == 409 and not path.exists()
 
 
-def test_two_tabs_at_once_and_one_is_told(writable, root):
-    """Both send at the same moment: what is not saved is not said to be."""
+def test_of_tabs_that_save_at_once_only_one_succeeds(writable, root):
+    """Four tabs save at the same moment: one succeeds, and the others learn that they did not."""
     answers = {}
     threads = [
         threading.Thread(
@@ -476,7 +480,7 @@ def test_a_full_disk_leaves_the_old_file(writable, root, monkeypatch):
     assert writable.save(first["version"], {"1": {"exclude": True}})[0] == 200
 
 
-def test_another_data_set_on_the_same_port_takes_nothing(writable):
+def test_another_dataset_on_the_same_port_is_not_written_to(writable):
     body = {"session": "me/other at /data/other", "version": "", "labels": {"0": {"exclude": True}}}
     status, answer = writable.json("/api/labels", "PUT", body)
     assert status == 409 and "me/other" in answer["error"] and answer["other"]
@@ -486,8 +490,8 @@ def test_another_data_set_on_the_same_port_takes_nothing(writable):
 # ------------------------------------------------------------------------------------------------ where
 
 
-def test_a_data_set_that_cannot_be_written(root, tmp_path, monkeypatch):
-    """Its labels are what outputs/labels begins with; the data set stays as it is."""
+def test_a_dataset_that_cannot_be_written(root, tmp_path, monkeypatch):
+    """outputs/labels begins with its labels; the dataset stays as it is."""
     monkeypatch.chdir(tmp_path)
     inside = root / REWARD_LABELS_PATH
     inside.parent.mkdir()
@@ -520,11 +524,11 @@ def test_a_snapshot_of_the_hub_is_not_written_to(root, tmp_path, monkeypatch):
     root.rename(snapshot)
     place = choose_place(load_meta(REPO_ID, snapshot))
     assert place.path == LABELS_DIR / "local_tiny.json" and "the Hub's cache" in place.why
-    monkeypatch.setattr(label_store, "HF_LEROBOT_HUB_CACHE", tmp_path / "elsewhere")
+    monkeypatch.setattr(store, "HF_LEROBOT_HUB_CACHE", tmp_path / "elsewhere")
     moved = tmp_path / "elsewhere" / "tiny"
     moved.parent.mkdir()
     snapshot.rename(moved)
-    monkeypatch.setattr(label_store, "find_label_file", lambda meta: None)
+    monkeypatch.setattr(store, "find_label_file", lambda meta: None)
     assert choose_place(load_meta(REPO_ID, moved)).path == LABELS_DIR / "local_tiny.json"
 
 
@@ -536,7 +540,7 @@ def test_the_file_that_the_user_names(root, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         choose_place(meta, tmp_path / "file" / "a.json")
-    # a link stays one, and what it points to is written
+    # a symbolic link stays one, and its target is written
     (tmp_path / "real.json").write_text("{}")
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
     running = Running(root, labels=tmp_path / "link.json")
@@ -549,7 +553,7 @@ def test_the_file_that_the_user_names(root, tmp_path):
 
 def test_suggestions_come_from_the_gripper(root, monkeypatch):
     entry = {"keypoints": [{"frame_index": 2, "timestamp": 0.2, "reward": 0.5}], "fps": 10}
-    monkeypatch.setattr(label_server, "suggest_gripper", lambda root, fps, key, dim: {0: entry, 1: None})
+    monkeypatch.setattr(labelling_session, "suggest_gripper", lambda root, fps, key, dim: {0: entry, 1: None})
     session = make_session(load_meta(REPO_ID, root))
     assert list(session.data()["suggestions"]) == [0]
     assert session.data()["suggestions"][0]["keypoints"] == [point(2, 0.5)]
@@ -573,19 +577,21 @@ def test_a_broken_label_file_does_not_start(root):
 
 
 def label_py(*args: str) -> str:
-    """The last line that scripts/label.py says where it does not start."""
-    script = Path(label_server.__file__).with_name("label.py")
-    done = subprocess.run([sys.executable, script, *args], capture_output=True, text=True, timeout=300)
+    """The last line of scripts/label.py's error where it refuses to start."""
+    done = subprocess.run(
+        [sys.executable, label.__file__, *args], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     return done.stderr.strip().split("\n")[-1]
 
 
-def test_a_port_in_use_and_no_data_set(served, tmp_path):
+def test_a_port_in_use_and_no_dataset(served, tmp_path):
     with pytest.raises(UserError, match=f"port {served.port} is in use"):
         listen(served.port)
     with pytest.raises(UserError, match="cannot listen on port 70000"):
         listen(70000)
-    assert f"no LeRobot dataset at {tmp_path}" in label_py("--dataset", "me/x", "--root", str(tmp_path), "--port", "0")  # fmt: skip
+    error = label_py("--dataset", "me/x", "--root", str(tmp_path), "--port", "0")
+    assert f"no LeRobot dataset at {tmp_path}" in error
     assert "make label DATASET=" in label_py()
 
 
@@ -602,7 +608,7 @@ def test_ends_quietly_while_a_browser_loads_a_video(root, capfd):
 
 
 def test_predictions_of_a_policy(checkpoint, data_set, tmp_path):
-    """Asked for, computed behind the page's back, the same as visualise.py's, and kept."""
+    """Computed in the background, kept, and the same as visualise.py's."""
     import time
 
     from shared.predict import predict_episode

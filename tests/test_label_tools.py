@@ -1,4 +1,4 @@
-"""scripts/label.py and scripts/label_tools.py: merged as LeRobot merges, written safely, proposed where true."""
+"""scripts/label.py and labelling/tools.py: labels merged as LeRobot merges datasets, written safely, proposed."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from label_tools import gripper_switches, merge_labels, read_entries, save_labels, suggest_gripper
+from labelling.tools import gripper_switches, merge_labels, read_entries, save_labels, suggest_gripper
 from shared.cli import UserError
 
 from lerobot.datasets import LeRobotDataset
@@ -45,7 +45,7 @@ def run(monkeypatch, *args) -> None:
 
 
 def test_merge_numbers_episodes_as_lerobot_does(tmp_path, monkeypatch):
-    """The label of each episode is on its last frame, and the lengths tell the episodes apart."""
+    """Each episode has a label on its last frame; their lengths tell the episodes apart."""
     lengths = {"a": [5, 6, 7], "b": [8, 9]}
     sources = [make_data_set(tmp_path / name, each) for name, each in lengths.items()]
     files = [
@@ -120,13 +120,13 @@ def test_saving_keeps_the_version_before_and_never_half_a_file(tmp_path, monkeyp
         ([0, 0, 1, 1, 0], [2, 4]),
         ([1, 0, 0, 1], [1, 3]),
         ([0, 0, 0], []),
-        ([0, 0.3, 0.6, 0.9, 1, 0.6, 0.4, 0.1], [2, 6]),  # slow: beyond the middle
+        ([0, 0.3, 0.6, 0.9, 1, 0.6, 0.4, 0.1], [2, 6]),  # slow: the first frame past the middle
         ([0, 0.55, 0.45, 0.55, 0.4, 0, 1], [6]),  # trembling
         ([0, 0.55, 0.6, 0.6], []),  # half closed
     ],
 )
 def test_switches(values, expected):
-    scale = [np.array([0.0] * 50 + [1.0] * 50)]  # what open and closed are, all episodes say together
+    scale = [np.array([0.0] * 50 + [1.0] * 50)]  # open and closed are found over all episodes
     assert gripper_switches([np.array(values), *scale])[0] == expected
     assert gripper_switches([100 - 50 * np.array(values), 100 - 50 * scale[0]])[0] == expected
 

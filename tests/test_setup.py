@@ -1,6 +1,6 @@
 """scripts/setup.sh on a toy upstream: the three sources, running it again, and interruptions.
 
-uv is a fake that notes how it was called: what is tested is when setup.sh calls it, not uv.
+uv is a fake that records its calls: the tests check when setup.sh calls it, not uv itself.
 """
 
 import os
@@ -84,7 +84,7 @@ def test_from_lerobot_url(project):
     assert project.git("submodule", "status").split()[0] == lerobot.git("rev-parse", "v0.6.1")
     assert project.git("status", "--porcelain", "-uno") == ""
 
-    # a second run keeps it, whatever the user did there, and whatever source is named now
+    # a second run keeps it, whatever the user did there and whatever source is given now
     lerobot.git("checkout", "-q", "-b", "mine")
     lerobot.write("README.md", "mine\n")
     lerobot.commit("mine")
@@ -127,25 +127,25 @@ def test_from_a_git_directory_that_is_there(project):
     project.lerobot.git("checkout", "-q", "-b", "mine")
     mine = project.lerobot.commit("mine", project.lerobot.write("mine.txt", "mine").name)
     project.git("submodule", "deinit", "-f", "lerobot")
-    assert "was there already" in setup(project, "--source-only")
+    assert "existed already" in setup(project, "--source-only")
     assert project.lerobot.git("rev-parse", "mine") == mine
 
 
 def test_silent_host_is_given_up(project):
-    """A host that accepts the connection and says nothing, as good as a name server that does not answer."""
+    """A host that accepts the connection and never answers, like a name server that is silent."""
     with socket.create_server(("127.0.0.1", 0)) as host:
         url = f"http://127.0.0.1:{host.getsockname()[1]}/lerobot.git"
         project.git("config", "-f", ".gitmodules", "submodule.lerobot.url", url)
         start = time.monotonic()
         output = setup(project, "--source-only", ok=False, PROBE_SECONDS="1")
         assert time.monotonic() - start < 20
-    # the toy has no source distribution, and that is what it says
+    # the toy has no source distribution, and setup.sh says so
     assert "no answer" in output and "set LEROBOT_URL" in output
 
 
 @pytest.fixture
 def sdist(project, tmp_path) -> Path:
-    """A source distribution with what setuptools adds, and no network to ask."""
+    """A source distribution with the files that setuptools adds; there is no network."""
     pytest.importorskip("setuptools")
     archive = tmp_path / "wheels" / "lerobot-0.6.1.tar.gz"
     archive.parent.mkdir()
@@ -193,12 +193,12 @@ def test_sdist_gives_the_same_commit_everywhere(project, sdist, tmp_path):
         "src/lerobot/tool.py",
     ]
     assert os.access(lerobot.path / "src/lerobot/tool.py", os.X_OK)
-    # what an editable installation and a test run leave does not make the tree dirty
+    # files of an editable installation and of a test run do not make the tree dirty
     lerobot.write("src/lerobot.egg-info/PKG-INFO", "x")
     lerobot.write("src/lerobot/__pycache__/a.pyc", "x")
     assert lerobot.git("status", "--porcelain") == ""
     assert "kept as it is: branch main" in from_sdist(project, sdist)
-    # it has no remote, which `git pull` in RewACT would ask
+    # `git pull` in RewACT would ask its remote, but it has none
     assert project.git("config", "submodule.lerobot.fetchRecurseSubmodules") == "false"
 
     hooks = tmp_path / "hooks"
@@ -237,7 +237,7 @@ def test_second_run_changes_nothing(project):
         assert "nothing to do" in setup(project)
     assert project.files() == before
 
-    # what decides on the environment's content has changed
+    # the environment would have other packages now
     requirements = project.path / "scripts/requirements.txt"
     requirements.write_text(requirements.read_text() + "pytest\n")
     setup(project)
@@ -257,7 +257,7 @@ def test_interrupted_installation_goes_on(project):
     (project.path / ".setup-tmp.abc" / "lerobot").mkdir(parents=True)
     assert "done" in setup(project)
     assert keep.read_text() == "mine"
-    # a later one that is cut off writes everything again, into the same environment
+    # after an interrupted run everything is installed again, into the same environment
     mine = project.path / ".venv/lib/mine.txt"
     mine.write_text("mine")
     (project.path / ".venv/.rewact-installing").touch()
@@ -270,7 +270,7 @@ def test_one_package_owns_cv2(project):
     setup(project, LEROBOT_URL=str(project.upstream.path))
     second = project.path / ".venv/lib/python3.12/site-packages/opencv_python-4.13.dist-info"
     second.mkdir()
-    assert "removed opencv-python, opencv-python-headless stays" in setup(project)
+    assert "removed opencv-python and kept opencv-python-headless" in setup(project)
     assert not second.exists()
     assert "--reinstall-package opencv-python-headless" in uv_calls(project)[-1]
 

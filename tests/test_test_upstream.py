@@ -1,4 +1,4 @@
-"""scripts/test_upstream.py on a toy repository with a `lerobot` package and a suite of its own.
+"""scripts/test_upstream.py on a toy repository with a `lerobot` package and a test suite of its own.
 
 python -m pytest tests/test_test_upstream.py
 """
@@ -47,7 +47,7 @@ def test_lfs(): assert Path("tests/artifact.bin").read_bytes() == b"weights"
     "tests/motors/test_m.py": "import lerobot\ndef test_motor(): assert lerobot.VALUE == 1\n",
 }
 
-# Each side has a home of its own, which stays while the failed tests are run again.
+# Each tree has a home of its own, which stays while the failed tests are run again.
 FLAKY = """
 from pathlib import Path
 
@@ -76,8 +76,9 @@ class Toy:
         self.root, self.lerobot, self.tmp = root, root / "lerobot", root / "tmp"
         for folder in ("scripts", "patches/v1", "lerobot", "tmp"):
             (root / folder).mkdir(parents=True)
-        (root / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")  # is not the suite's
+        (root / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")  # must not be used
         shutil.copyfile(SCRIPT, root / "scripts" / SCRIPT.name)
+        shutil.copytree(SCRIPT.with_name("upstream_tests"), root / "scripts" / "upstream_tests")
         run_git(self.lerobot, "init", "-q")
 
     def commit(self, files: dict[str, str | None]) -> str:
@@ -95,7 +96,7 @@ class Toy:
     def start(self, *args: str) -> subprocess.Popen:
         command = [sys.executable, "scripts/test_upstream.py", *args]
         env = os.environ | {"TMPDIR": str(self.tmp)}
-        # Half of pytest's start is the import of plug-ins that the toy does not need.
+        # Importing plug-ins that the toy does not need is half of pytest's start.
         env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "pytest_timeout"}
         # These must not reach the suite.
         env |= {"HF_LEROBOT_HOME": "/nowhere", "PYTEST_ADDOPTS": "--no-such-option"}
@@ -106,7 +107,7 @@ class Toy:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # A shell starts its background jobs with Ctrl-C ignored, and they hand that on.
+            # A shell's background jobs ignore Ctrl-C, and so would the processes that they start.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
@@ -134,7 +135,7 @@ def ids(entries: list[dict]) -> list[str]:
 
 
 def test_no_regression(toy):
-    """Tests that fail on both sides, new and fixed ones are no regression; the checkout is only read."""
+    """Tests that fail on both trees, new tests and fixed ones are no regression; the checkout is only read."""
     toy.commit(
         {
             "tests/policies/test_new.py": "def test_new(): pass\n",
@@ -176,7 +177,7 @@ def test_no_regression(toy):
 
 
 def test_regressions_of_each_kind(toy):
-    """Also: only what passes each time when it is run again counts as flaky."""
+    """A test counts as flaky only if it passes each time when it is run again."""
     test_a = BASE_FILES["tests/policies/test_a.py"].replace("def test_gone(): pass\n", "")
     toy.commit(
         {
@@ -220,7 +221,7 @@ def test_regressions_of_each_kind(toy):
 
 
 def test_all_and_arguments(toy):
-    """--all adds what the default leaves out; what is not ours goes to pytest; --keep keeps the trees."""
+    """--all adds what the default leaves out; unknown arguments go to pytest; --keep keeps the trees."""
     toy.commit({"src/lerobot/__init__.py": "VALUE = 1  # one\n"})
     code, text, summary = toy.run("--all", "-k", "motor", "--jobs", "1", "--keep", "kept")
     assert code == 0, text
@@ -284,7 +285,7 @@ def test_one():
 
 
 def test_refusals(toy):
-    """Each in one line that names the way out, before anything runs."""
+    """Each is one line that says what to do, before anything runs."""
 
     def refusal(*args):
         code, text, summary = toy.run(*args)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from label_tools import GRASP, RELEASE, save_labels, suggest_gripper
+from labelling.tools import GRASP, RELEASE, save_labels, suggest_gripper
 from shared.drawing import BLUE, GREY, ORANGE, plt
 
 from benchmarking.measuring import predictions

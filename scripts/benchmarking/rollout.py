@@ -5,10 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from benchmark_data import Camera, Judge, draw_plan, make_simulator, place
-from demo_dataset import make_frame
 from shared.predict import observe
 from shared.rendering import choose_mujoco_gl
+from simulation.benchmark_episodes import Camera, Judge
+from simulation.benchmark_plans import draw_plan
+from simulation.benchmark_scenes import make_simulator, place
+from simulation.environment import make_frame
 
 from benchmarking.recordings import inputs_of
 

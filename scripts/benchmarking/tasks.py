@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from benchmark_data import TASKS, load_cr5_truth, load_truth, make_task
 from shared.cli import UserError
+from simulation.benchmark_data import load_cr5_truth, load_truth, make_task
+from simulation.benchmark_scenes import TASKS
 
 from benchmarking.recordings import Frames, read_episodes
 from lerobot.datasets import LeRobotDatasetMetadata

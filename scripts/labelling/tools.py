@@ -1,12 +1,12 @@
-"""What labelling needs beside the page: files written safely, merged, and proposed from the gripper.
+"""Label files without the page: write them safely, merge them, propose labels from the gripper.
 
-    from label_tools import merge_labels, save_labels, suggest_gripper
+    from labelling.tools import merge_labels, save_labels, suggest_gripper
 
-    save_labels(path, {"0": {"keypoints": [...]}})            # atomically; the version before stays as .bak
-    merge_labels([Path("a.json"), Path("b.json")], [40, None])  # renumbered as lerobot-edit-dataset does
+    save_labels(path, {"0": {"keypoints": [...]}})            # atomic; the previous version stays as .bak
+    merge_labels([Path("a.json"), Path("b.json")], [40, None])  # episodes numbered as lerobot-edit-dataset does
     suggest_gripper(root, fps=10)                             # {0: entry or None, ...}
 
-What a label file means is LeRobot's business: lerobot.datasets.reward_keypoints, which training uses too.
+The format is defined by lerobot.datasets.reward_keypoints, which training uses too.
 """
 
 import json
@@ -25,11 +25,11 @@ GRASP, RELEASE = 0.5, 1.0  # the rewards at the first and at the last switch of 
 
 
 def save_labels(path: Path, data: dict[str, Any]) -> None:
-    """Write a label file in one go: a crash or a full disk leaves the old one, never half a file.
+    """Replace a label file atomically: after a crash or on a full disk the old file is still whole.
 
     Args:
-        path: the file; its folder is made, and a version that is there already stays as `<name>.bak`.
-        data: the episodes by their index as a string, plain or wrapped.
+        path: the file; its folder is created, and the previous version stays as `<name>.bak`.
+        data: the episodes by their index as a string, plain or wrapped in {"repo_id", "episodes"}.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
@@ -49,7 +49,7 @@ def save_labels(path: Path, data: dict[str, Any]) -> None:
 
 
 def read_entries(path: Path) -> tuple[dict[int, Any], str | None]:
-    """The entries of a label file by episode index, and the repo_id that it names, or a UserError."""
+    """The entries of a label file by episode index, and its repo_id; a UserError if it cannot be read."""
     try:
         return read_label_file(path)
     except RewardLabelError as error:
@@ -57,7 +57,7 @@ def read_entries(path: Path) -> tuple[dict[int, Any], str | None]:
 
 
 def episodes_of(path: Path) -> int | None:
-    """The number of episodes of the data set that a label file lies in; None for one that lies elsewhere."""
+    """The number of episodes in the dataset that contains a label file; None for a file elsewhere."""
     info = path.resolve().parents[1] / "meta" / "info.json"
     if path.resolve() != info.parents[1] / REWARD_LABELS_PATH or not info.is_file():
         return None
@@ -65,16 +65,16 @@ def episodes_of(path: Path) -> int | None:
 
 
 def merge_labels(paths: Sequence[Path], counts: Sequence[int | None]) -> dict[str, Any]:
-    """The labels of data sets that were merged with `lerobot-edit-dataset --operation.type=merge`.
+    """The labels of datasets that were merged with `lerobot-edit-dataset --operation.type=merge`.
 
-    It numbers the episodes of each data set on from those before, in the order in which they are named.
+    LeRobot numbers the episodes of each dataset after those of the datasets before it.
 
     Args:
         paths: the label files, in the order of the merge.
-        counts: the number of episodes of the data set of each, labelled or not. None takes it from the data set
-            that the file lies in; of the last one it need not be known.
+        counts: the number of episodes in each dataset, labelled or not. None reads it from the dataset that
+            contains the file; the last dataset's is not needed.
     Returns:
-        The entries of all, as they are in their files, by their new index.
+        The unchanged entries of all files, by their new episode index.
     """
     merged: dict[str, Any] = {}
     start, fps = 0, {}
@@ -83,12 +83,12 @@ def merge_labels(paths: Sequence[Path], counts: Sequence[int | None]) -> dict[st
         count = episodes_of(path) if count is None else count
         if count is None and i < len(paths) - 1:
             raise UserError(
-                f"{path}: how many episodes its data set has decides how those after it are numbered, and cannot be "
-                "seen from here: name them in order, such as --counts 40,8."
+                f"{path}: how many episodes its dataset has is not known here, and the next dataset's episodes are "
+                "numbered after them: give the numbers in order, such as --counts 40,8."
             )
         if count is not None and (beyond := [index for index in entries if index >= count]):
             raise UserError(
-                f"{path}: episode {beyond[0]} does not exist: its data set has {count} episodes, 0 to {count - 1}."
+                f"{path}: episode {beyond[0]} does not exist: its dataset has {count} episodes, 0 to {count - 1}."
             )
         for index, entry in sorted(entries.items()):
             merged[str(start + index)] = entry
@@ -98,20 +98,20 @@ def merge_labels(paths: Sequence[Path], counts: Sequence[int | None]) -> dict[st
     if len(fps) > 1:
         (one, at_one), (other, at_other) = list(fps.items())[:2]
         raise UserError(
-            f"{at_one} is at {one} fps and {at_other} at {other}: such data sets cannot be merged."
+            f"{at_one} is at {one} fps and {at_other} at {other}: such datasets cannot be merged."
         )
     return merged
 
 
 def read_column(root: Path, key: str) -> dict[int, np.ndarray]:
-    """A feature of every episode: (T, ...) by episode index, read from the data set's own files."""
+    """A feature of every episode, (T, ...) by episode index, read from the dataset's parquet files."""
     parts: dict[int, list[tuple[int, Any]]] = {}
     files = sorted((root / "data").glob("*/*.parquet"))
     if not files:
-        raise UserError(f"no data of a LeRobot data set in {root}/data.")
+        raise UserError(f"no data of a LeRobot dataset in {root}/data.")
     for file in files:
         if key not in pq.read_schema(file).names:
-            raise UserError(f"the data set in {root} has no feature '{key}'.")
+            raise UserError(f"the dataset in {root} has no feature '{key}'.")
         table = pq.read_table(file, columns=["episode_index", "frame_index", key])
         for episode, frame, value in zip(*(table.column(i).to_pylist() for i in range(3)), strict=True):
             parts.setdefault(episode, []).append((frame, value))
@@ -124,13 +124,14 @@ def read_column(root: Path, key: str) -> dict[int, np.ndarray]:
 def gripper_switches(values: Sequence[np.ndarray]) -> list[list[int]]:
     """The frames at which a gripper opens or closes.
 
-    Open and closed are the ends of what all episodes show. A switch is the first frame beyond the middle, and it has
-    to be followed by one in the outer third before there can be another: a hand that trembles in between is none.
+    Open and closed are the 1st and the 99th percentile over all episodes. A switch is the first frame past the
+    middle, and counts once the gripper reaches the outer third of that side: trembling around the middle is no
+    switch.
 
     Args:
-        values: (T,) position of the gripper in every episode.
+        values: position of the gripper, (T,) for each episode.
     Returns:
-        The frames of each episode, in order.
+        The frames of the switches in each episode, in order.
     """
     low, high = np.percentile(np.concatenate(list(values)), [1, 99])
     if high <= low:
@@ -158,13 +159,13 @@ def suggest_gripper(
     """Propose keypoints: the first switch of the gripper is the grasp, the last one the release.
 
     Args:
-        root: folder of the data set.
+        root: folder of the dataset.
         fps: its frames per second.
-        key: the feature that the gripper is in.
-        dim: its dimension there.
+        key: the feature that holds the gripper's position.
+        dim: its index in that feature.
     Returns:
-        By episode index an entry for a label file, as rewact writes it; None where the gripper switches less than
-        twice, and somebody has to look.
+        By episode index an entry of a label file; None where the gripper switches fewer than two times, so that a
+        person has to look.
     """
     columns = read_column(root, key)
     try:

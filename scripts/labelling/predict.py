@@ -1,9 +1,9 @@
-"""The curve that a policy predicts, computed in the background while somebody labels.
+"""The reward that a policy predicts, computed in the background while somebody labels.
 
-    predictor = Predictor("outputs/train/cups", meta)   # refuses at once what cannot be used
+    predictor = Predictor("outputs/train/cups", meta)   # a UserError where the policy cannot be used
     predictor.get(3)   # {"state": "waiting"}, and later {"state": "ready", "reward": [...], "held_out": True}
 
-What is asked for last comes first: that is the episode on the screen.
+The latest request comes first: that is the episode on the screen.
 """
 
 import sys
@@ -19,7 +19,7 @@ from lerobot.datasets import LeRobotDatasetMetadata
 
 
 class Predictor:
-    """Predicts episodes one after the other, each once, on a thread of its own."""
+    """Predicts one episode at a time on its own thread, and keeps the results."""
 
     def __init__(self, policy_path: str, meta: LeRobotDatasetMetadata):
         folder, self.name = find_policy(policy_path)
@@ -33,12 +33,12 @@ class Predictor:
             reason = str(error).strip().split("\n")[0]
             raise UserError(f"the policy cannot be run on '{meta.repo_id}': {reason}") from error
         self._results: dict[int, dict[str, Any]] = {}
-        self._wanted: list[int] = []  # the last one is the next
+        self._wanted: list[int] = []  # the last one is predicted next
         self._change = threading.Condition()
         threading.Thread(target=self._work, daemon=True).start()
 
     def get(self, episode: int) -> dict[str, Any]:
-        """The prediction of an episode, or that it is waited for; asking for it puts it in front."""
+        """The prediction of an episode, or that it is still to come; the request moves it to the front of the queue."""
         with self._change:
             if episode in self._results:
                 return self._results[episode]
@@ -57,7 +57,7 @@ class Predictor:
                 rewards = predict_episode(self.loaded, episode)
                 result = {"state": "ready", "reward": [round(reward, 5) for reward in rewards.tolist()]}
                 result["held_out"] = None if self.trained_on is None else episode not in self.trained_on
-            except Exception as error:  # whatever it is, labelling goes on without this curve
+            except Exception as error:  # whatever it is, labelling goes on without the prediction
                 print(f"WARNING   episode {episode} cannot be predicted: {error}", file=sys.stderr)
                 result = {"state": "failed", "error": str(error).strip().split("\n")[0]}
             with self._change:

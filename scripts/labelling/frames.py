@@ -1,10 +1,10 @@
-"""What the page shows of a data set: the video files of its cameras, and single frames as pictures.
+"""What the page shows of a dataset: the video files of its cameras, and single frames as images.
 
     cameras = Cameras(meta)
-    cameras.video(episode, camera)         # (file, seconds at which the episode begins in it)
-    cameras.picture(episode, camera, 10)   # (bytes, media type): image data sets, and videos no browser plays
+    cameras.video(episode, camera)       # (file, seconds at which the episode begins in it)
+    cameras.image(episode, camera, 10)   # (bytes, media type): image datasets, and videos the browser cannot play
 
-Everything is named by episode and by the number of the camera, so that no request can name a file.
+Requests name an episode and the number of a camera, never a file.
 """
 
 import io
@@ -20,24 +20,24 @@ from PIL import Image
 from lerobot.datasets import LeRobotDatasetMetadata
 from lerobot.datasets.video_utils import decode_video_frames
 
-# What browsers show as it is, by how the bytes begin.
-PICTURES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
+# Image formats that every browser shows, by their first bytes.
+IMAGE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
 
 class NotThereError(Exception):
-    """The data set has no such camera, episode or frame, or its file is missing."""
+    """The dataset has no such camera, episode or frame, or its file is missing."""
 
 
 class Cameras:
-    """The cameras of one data set."""
+    """The cameras of one dataset."""
 
     def __init__(self, meta: LeRobotDatasetMetadata):
         self.meta, self.root = meta, Path(meta.root)
         self.keys = list(meta.camera_keys)
-        self._episode_pictures = lru_cache(maxsize=4)(self._read_pictures)
+        self._episode_images = lru_cache(maxsize=4)(self._read_images)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Name, size and kind of every camera."""
+        """Name, size, codec and kind of every camera."""
         described = []
         for key in self.keys:
             feature = self.meta.features[key]
@@ -50,7 +50,7 @@ class Cameras:
                     "width": shape.get("width"),
                     "height": shape.get("height"),
                     "codec": info.get("video.codec"),
-                    # a depth map is 12 bits of grey: no browser plays it
+                    # depth maps are 12-bit grey video, which no browser plays
                     "video": key in self.meta.video_keys and key not in self.meta.depth_keys,
                 }
             )
@@ -65,16 +65,16 @@ class Cameras:
         """The video file of a camera, and where in it the episode begins, in seconds."""
         key = self._key(episode, camera)
         if key not in self.meta.video_keys:
-            raise NotThereError(f"camera {key} has pictures, no video.")
+            raise NotThereError(f"camera {key} has images, no video.")
         path = Path(os.path.normpath(self.root / self.meta.get_video_file_path(episode, key)))
-        # The template is the data set's: one with .. in it would name any file. Links are followed: the Hub's cache
-        # is made of them.
+        # The path template comes from the dataset, so it could hold "..". Symbolic links are allowed: the Hub's cache
+        # consists of them.
         if not path.is_relative_to(os.path.normpath(self.root)):
-            raise NotThereError(f"the video of camera {key} lies outside the data set.")
+            raise NotThereError(f"the video of camera {key} lies outside the dataset.")
         return path, float(self.meta.episodes[episode][f"videos/{key}/from_timestamp"])
 
     def needed(self) -> list[Path]:
-        """All files that the cameras are shown from, each once."""
+        """All files that hold the cameras' frames, each once."""
         found: dict[Path, None] = {}
         for episode in range(self.meta.total_episodes):
             for camera, key in enumerate(self.keys):
@@ -88,9 +88,9 @@ class Cameras:
         return list(found)
 
     def starts(self) -> list[list[tuple[int, float] | None]]:
-        """By camera and episode: the first episode in the same video file, and where the episode begins in it.
+        """By camera and episode: the first episode in the same video file, and the second at which this one begins.
 
-        A file is asked for by its first episode, so that a browser goes on to the next one without loading it again.
+        The page requests a file by its first episode, so it can move to the next episode without loading it again.
         """
         columns = []
         for camera, key in enumerate(self.keys):
@@ -105,13 +105,13 @@ class Cameras:
             columns.append(column)
         return columns
 
-    def picture(self, episode: int, camera: int, frame: int) -> tuple[bytes, str]:
+    def image(self, episode: int, camera: int, frame: int) -> tuple[bytes, str]:
         """A frame as (bytes, media type)."""
         key = self._key(episode, camera)
         if frame not in range(int(self.meta.episodes[episode]["length"])):
             raise NotThereError("no such frame.")
         if key not in self.meta.video_keys:
-            return as_picture(self._episode_pictures(episode, key)[frame])
+            return for_browser(self._episode_images(episode, key)[frame])
         path, start = self.video(episode, camera)
         if not path.is_file():
             raise NotThereError(f"{path} is missing.")
@@ -126,30 +126,30 @@ class Cameras:
         )
         return encode(frames[0].permute(1, 2, 0).numpy())
 
-    def _read_pictures(self, episode: int, key: str) -> list[bytes]:
-        """The pictures of an image data set's episode, as they lie in its table."""
+    def _read_images(self, episode: int, key: str) -> list[bytes]:
+        """The encoded images of one episode of an image dataset."""
         path = self.root / self.meta.get_data_file_path(episode)
         if not path.is_file():
             raise NotThereError(f"{path} is missing.")
         table = pq.read_table(
             path, columns=["frame_index", key], filters=[("episode_index", "==", episode)]
         ).sort_by("frame_index")
-        pictures = [picture["bytes"] for picture in table.column(key).to_pylist()]
-        if None in pictures:
-            raise NotThereError(f"the pictures of camera {key} are not in {path}.")
-        return pictures
+        images = [image["bytes"] for image in table.column(key).to_pylist()]
+        if None in images:
+            raise NotThereError(f"the images of camera {key} are not in {path}.")
+        return images
 
 
-def as_picture(data: bytes) -> tuple[bytes, str]:
-    """A picture of any kind as one that a browser shows."""
-    for start, media_type in PICTURES.items():
+def for_browser(data: bytes) -> tuple[bytes, str]:
+    """An encoded image in a format that browsers show, and its media type."""
+    for start, media_type in IMAGE_TYPES.items():
         if data.startswith(start):
             return data, media_type
     return encode(np.asarray(Image.open(io.BytesIO(data))))
 
 
 def encode(pixels: np.ndarray) -> tuple[bytes, str]:
-    """(H, W) or (H, W, C) as a JPEG; more than 8 bits, a depth map, scaled to what is in it."""
+    """(H, W) or (H, W, C) as a JPEG. A depth map has more than 8 bits and is scaled to its largest value."""
     pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
     if pixels.dtype != np.uint8:
         pixels = (pixels * (255 / max(float(pixels.max()), 1e-6))).clip(0, 255).astype(np.uint8)

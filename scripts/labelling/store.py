@@ -1,12 +1,12 @@
-"""The label file that the page edits: where it lies, which version of it is known, and how a change is written.
+"""The label file that the page edits: where it is, which version the page knows, and how a change is saved.
 
-    place = choose_place(meta)                       # inside the data set, or outputs/labels
+    place = choose_place(meta)                       # inside the dataset, or in outputs/labels
     store = LabelStore(place, lengths, fps, repo_id)
-    now = store.read()                               # checked as training checks it
+    now = store.read()                               # validated as training validates it
     store.save(now.version, {3: {"keypoints": [{"frame": 10, "reward": 0.5, "step": False}]}})
 
-A version is the hash of the file's bytes: it outlives the server, and whoever else writes the file changes it. A
-change to one episode leaves the entries of all others as they are in the file, to the letter.
+A version is the hash of the file's bytes, so it survives a restart of the server and changes when another program
+writes the file. Saving one episode leaves the entries of all others exactly as they are in the file.
 """
 
 import fcntl
@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.constants import HF_HUB_CACHE
-from label_tools import save_labels
 from shared.cli import UserError
 
+from labelling.tools import save_labels
 from lerobot.datasets import LeRobotDatasetMetadata
 from lerobot.datasets.reward_keypoints import (
     REWARD_LABELS_PATH,
@@ -42,7 +42,7 @@ POINT_KEYS = ("frame", "reward", "step")
 
 
 class StaleError(Exception):
-    """The file is not the one that the change was made to."""
+    """The file has changed since the version that was edited."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Place:
     """Where labels are saved.
 
     Attributes:
-        path: the file; it need not exist.
-        start: the labels to begin with while it does not exist; None to begin without any.
-        why: why it is there, for the person who labels.
-        repo_id: what the file says it is for; None inside a data set, where it says so itself.
+        path: the file; it need not exist yet.
+        start: the label file to begin with while `path` does not exist; None to begin without labels.
+        why: the reason for this place, for the person who labels.
+        repo_id: the dataset that the file names; None inside a dataset, where the name is not needed.
     """
 
     path: Path
@@ -63,17 +63,17 @@ class Place:
 
     @property
     def flag(self) -> str | None:
-        """The flag with which training takes the file; None where it finds it by itself."""
+        """The flag that makes training use the file; None where training finds it by itself."""
         return f"--dataset.reward_labels={shlex.quote(str(self.path))}" if self.repo_id else None
 
 
 def choose_place(meta: LeRobotDatasetMetadata, named: Path | None = None) -> Place:
-    """Where to save the labels of a data set.
+    """Where to save the labels of a dataset.
 
     Args:
         meta: its metadata.
-        named: the file that the user names; None for the one inside the data set, or, where that is the Hub's
-            cache or cannot be written, one in outputs/labels that starts from those in the data set.
+        named: the file that the user asks for. None saves inside the dataset; if that is in the Hub's cache or
+            cannot be written, in outputs/labels, beginning with the dataset's own labels.
     """
     inside = Path(meta.root) / REWARD_LABELS_PATH
     if named is not None:
@@ -82,11 +82,11 @@ def choose_place(meta: LeRobotDatasetMetadata, named: Path | None = None) -> Pla
             raise UserError(f"--labels {named} cannot be written: name another file.")
         return Place(path, None, "as --labels says", None if same_file(path, inside) else meta.repo_id)
     if in_hub_cache(Path(meta.root)):
-        why = "the data set is in the Hub's cache, which is not for changes"
+        why = "the dataset is in the Hub's cache, which must not be changed"
     elif not is_writable(inside):
         why = f"{inside} cannot be written"
     else:
-        return Place(inside, None, "inside the data set, where training finds it", None)
+        return Place(inside, None, "inside the dataset, where training finds it", None)
     path = LABELS_DIR / f"{meta.repo_id.replace('/', '_')}.json"
     if not is_writable(path):
         raise UserError(f"{why}, and neither can {path}: name a file with --labels FILE.")
@@ -98,7 +98,7 @@ def same_file(one: Path, other: Path) -> bool:
 
 
 def in_hub_cache(root: Path) -> bool:
-    """Whether a folder is a snapshot of a download: what is put there is lost with the next revision."""
+    """Whether a folder belongs to a download: files added there are lost with the next revision."""
     root = root.resolve()
     caches = (HF_LEROBOT_HUB_CACHE, Path(HF_HUB_CACHE))
     is_snapshot = root.parent.name == "snapshots" and (root.parent.parent / "blobs").is_dir()
@@ -106,12 +106,12 @@ def in_hub_cache(root: Path) -> bool:
 
 
 def nearest_folder(path: Path) -> Path:
-    """The folder that holds a file, or the first above it that exists."""
+    """The nearest parent folder of a file that exists."""
     return next(folder for folder in path.resolve().parents if folder.is_dir())
 
 
 def is_writable(path: Path) -> bool:
-    """Whether a file may be made, or replaced."""
+    """Whether a file can be created or replaced."""
     if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
         return False
     folder = nearest_folder(path)
@@ -122,13 +122,13 @@ def is_writable(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A label file as it was read.
+    """One version of the label file.
 
     Attributes:
         version: the hash of its bytes; "" where there is no file.
-        entries: as they are in the file, by episode index.
-        labels: what they mean, by episode index.
-        repo_id: the one that the file names.
+        entries: the entries as in the file, by episode index.
+        labels: the parsed entries, by episode index.
+        repo_id: the dataset that the file names, if any.
     """
 
     version: str = ""
@@ -138,15 +138,15 @@ class Snapshot:
 
 
 class LabelStore:
-    """Reads and writes the label file of one data set."""
+    """Reads and writes the label file of one dataset."""
 
     def __init__(self, place: Place, lengths: Sequence[int], fps: float, repo_id: str):
         """
         Args:
-            place: where it lies.
+            place: where it is.
             lengths: the number of frames of every episode.
-            fps: the data set's frames per second.
-            repo_id: the data set's name.
+            fps: the dataset's frames per second.
+            repo_id: the dataset's name.
         """
         self.place, self.lengths, self.fps, self.repo_id = place, list(lengths), fps, repo_id
         self._lock = threading.Lock()
@@ -160,7 +160,7 @@ class LabelStore:
             raise RewardLabelError(f"{self.place.path}: cannot read the labels: {error.strerror}.") from error
 
     def read(self) -> Snapshot:
-        """The labels as they are now, or a RewardLabelError that says what is wrong with them."""
+        """The current labels, or a RewardLabelError that says what is wrong with the file."""
         while True:
             version = self.version()
             source = self.place.path if version else self.place.start
@@ -168,22 +168,22 @@ class LabelStore:
                 return Snapshot()
             labels = load_labels(source, self.lengths, self.fps, self.repo_id)
             entries, named = read_label_file(source)
-            if self.version() == version:  # else somebody wrote it while it was read
+            if self.version() == version:  # else another program wrote it meanwhile
                 return Snapshot(version, entries, labels, named)
 
     def save(self, version: str, changes: Mapping[int, Any]) -> Snapshot:
-        """Write what changed, if the file is still the one that it was changed in.
+        """Write changed labels, unless the file has changed since the version that was edited.
 
         Args:
-            version: that of the file before the change.
-            changes: by episode index the whole label, as `page_label` makes it; one that says nothing removes the
-                entry.
+            version: the version that was edited.
+            changes: by episode index the whole label, as `page_label` makes it; an empty label removes the entry.
         Returns:
-            The file after it. A change that is there already is none: an answer may have been lost on its way.
+            The file after the change. Saving what is already in the file succeeds with any version, because the
+            page sends a change again when it got no answer.
         Raises:
             StaleError: If the file has another version.
-            RewardLabelError: If a label is not valid, or the file is not any more. Nothing is written.
-            OSError: If it cannot be written. The file is as it was.
+            RewardLabelError: If a label or the file is not valid. Nothing is written.
+            OSError: If the file cannot be written. It is as before.
         """
         with self._alone():
             now = self.read()
@@ -191,7 +191,7 @@ class LabelStore:
             for index, label in changes.items():
                 if index not in range(len(self.lengths)):
                     raise RewardLabelError(
-                        f"episode {index} does not exist: the data set has episodes 0 to {len(self.lengths) - 1}."
+                        f"episode {index} does not exist: the dataset has episodes 0 to {len(self.lengths) - 1}."
                     )
                 entry = self.entry(index, label, now)
                 if entry is None:
@@ -203,17 +203,18 @@ class LabelStore:
             if now.version != version:
                 raise StaleError
             data: dict[str, Any] = {str(index): entries[index] for index in sorted(entries)}
-            # A new file names its data set where it does not lie in it.
+            # A new file outside of the dataset names it.
             named = now.repo_id if now.version or now.repo_id else self.place.repo_id
             if named is not None:
                 data = {"repo_id": named, "episodes": data}
-            save_labels(self.place.path.resolve(), data)  # of a link, what it points to
+            save_labels(self.place.path.resolve(), data)  # writes through a symbolic link
             return self.read()
 
     def entry(self, index: int, label: Any, now: Snapshot) -> dict[str, Any] | None:
-        """The entry of an episode in the file, changed to what the page says; None if that is nothing.
+        """The entry to write for a label from the page; None for an empty label.
 
-        What did not change stays as it is in the file. A keypoint on a new frame gets the timestamp of that frame.
+        Values that did not change stay exactly as they are in the file. A keypoint on a new frame gets that frame's
+        timestamp.
         """
         where = f"episode {index}"
         length, before = self.lengths[index], now.entries.get(index, {})
@@ -222,7 +223,7 @@ class LabelStore:
         )
         if not isinstance(label["keypoints"], list):
             raise RewardLabelError(f"{where}: 'keypoints' must be a list.")
-        written = {}  # by frame, as it is in the file
+        written = {}  # the file's keypoints by frame
         for point in before.get("keypoints", []):
             written[parse_entry({"keypoints": [point]}, length, self.fps).keypoints[0].frame_index] = point
         keypoints = []
@@ -254,11 +255,11 @@ class LabelStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other page of this server, and no other server, writes the file meanwhile."""
+        """Keep other requests and other servers from writing the file meanwhile."""
         with self._lock:
             folder = os.open(nearest_folder(self.place.path), os.O_RDONLY)
             try:
-                with suppress(OSError):  # not every network file system has locks
+                with suppress(OSError):  # some network file systems have no locks
                     fcntl.flock(folder, fcntl.LOCK_EX)
                 yield
             finally:
@@ -266,14 +267,14 @@ class LabelStore:
 
 
 def checked(value: Any, keys: Sequence[str], where: str) -> dict[str, Any]:
-    """A JSON object with no other keys than these."""
+    """`value`, if it is a JSON object with no other keys than these."""
     if not isinstance(value, dict) or set(value) - set(keys):
         raise RewardLabelError(f"{where}: a JSON object with {', '.join(keys)} is expected.")
     return value
 
 
 def page_label(label: EpisodeLabel) -> dict[str, Any]:
-    """A label as the page has it, in frames alone."""
+    """A label in the page's form, in which every time is a frame index."""
     points = [{"frame": p.frame_index, "reward": p.reward, "step": p.step} for p in label.keypoints]
     return {
         "keypoints": points,

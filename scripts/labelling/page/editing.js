@@ -1,0 +1,149 @@
+// What a person does to a label. Each edit is one step of undo; the server says whether the result is valid.
+
+import { askForCurve } from "./curve.js";
+import { clamp, say } from "./dom.js";
+import { openEpisode } from "./episodes.js";
+import { goTo } from "./player.js";
+import { saveSoon } from "./saving.js";
+import { Gone } from "./server.js";
+import { copyOf, currentLabel, labelOf, length, redraw, same, state, suggestion } from "./state.js";
+
+export function edit(episode, change) {
+  const before = labelOf(episode), after = copyOf(before);
+  change(after);
+  after.keypoints.sort((a, b) => a.frame - b.frame);
+  if (same(before, after)) return;
+  state.done.push({ episode, before, after });
+  state.undone = [];
+  put(episode, after);
+}
+
+// Show a label and save it. If the server refuses it, the edit is taken back.
+async function put(episode, label) {
+  state.changed[episode] = label;
+  redraw("label");
+  let answer;
+  try {
+    answer = await askForCurve(episode, label);
+  } catch (error) {
+    if (!(error instanceof Gone)) throw error;
+  }
+  if (answer?.status === 422 && state.changed[episode] === label) {
+    const step = state.done.at(-1);
+    if (step?.after === label) {
+      state.done.pop();
+      state.changed[episode] = step.before;
+    }
+    say(answer.error, true);
+    redraw("label");
+    return askForCurve(episode, labelOf(episode)).catch(() => {});
+  }
+  saveSoon();
+}
+
+function moveStep(from, to, which) {
+  const step = from.pop();
+  if (!step) return say(`nothing to ${which}`);
+  to.push(step);
+  if (step.episode !== state.current) openEpisode(step.episode);
+  put(step.episode, which === "undo" ? step.before : step.after);
+}
+export const undo = () => moveStep(state.done, state.undone, "undo");
+export const redo = () => moveStep(state.undone, state.done, "redo");
+
+// ---------------------------------------------------------------------------------------------- points
+
+export function setPoint(reward, at = state.frame) {
+  if (!(reward >= 0 && reward <= 1)) return say("a reward is between 0 and 1", true);
+  edit(state.current, (label) => {
+    const point = label.keypoints.find((p) => p.frame === at);
+    if (point) point.reward = reward;
+    else label.keypoints.push({ frame: at, reward, step: false });
+  });
+}
+
+const pointHere = (label) => label.keypoints.find((p) => p.frame === state.frame);
+const sayNoPoint = () => say("there is no point on this frame: [ and ] go to the points");
+
+export function deletePoint() {
+  const label = currentLabel(), point = pointHere(label);
+  if (point) return removePoint(point.frame);
+  if (label.failed_at === state.frame) return fail();
+  sayNoPoint();
+}
+export function removePoint(at) {
+  edit(state.current, (label) => {
+    label.keypoints = label.keypoints.filter((p) => p.frame !== at);
+  });
+}
+
+function changePoint(change) {
+  if (!pointHere(currentLabel())) return sayNoPoint();
+  edit(state.current, (label) => change(pointHere(label), label));
+}
+export const toggleStep = () => changePoint((p) => (p.step = !p.step));
+export const raisePoint = (by) => changePoint((p) => (p.reward = clamp(Math.round((p.reward + by) * 100) / 100, 0, 1)));
+export function movePoint(by) {
+  let to = null;
+  changePoint((p, label) => {
+    to = freeFrame(label, p, p.frame + by, Math.sign(by));
+    if (to !== null) p.frame = to;
+  });
+  if (to !== null) goTo(to);
+}
+
+// The first frame without another point, from `to` in the direction `by`; null if there is none.
+export function freeFrame(label, point, to, by) {
+  const taken = new Set(label.keypoints.filter((p) => p !== point).map((p) => p.frame));
+  while (to >= 0 && to < length() && taken.has(to)) to += by;
+  return to >= 0 && to < length() ? to : null;
+}
+
+export function nextPoint(by) {
+  const frames = currentLabel().keypoints.map((p) => p.frame);
+  const to = by > 0 ? frames.find((f) => f > state.frame) : frames.findLast((f) => f < state.frame);
+  if (to === undefined) return say("no further point");
+  goTo(to);
+}
+
+// ---------------------------------------------------------------------------------------------- the whole episode
+
+export function fail() {
+  edit(state.current, (label) => {
+    label.failed_at = label.failed_at === state.frame ? null : state.frame;
+    if (label.failed_at !== null && label.outcome === "success") label.outcome = null;
+  });
+}
+export const didNotFail = () => edit(state.current, (label) => (label.failed_at = null));
+
+export const setOutcome = (outcome) => edit(state.current, (label) => (label.outcome = outcome));
+export const toggleExclude = () => edit(state.current, (label) => (label.exclude = !label.exclude));
+export function nextOutcome() {
+  const order = [null, "success", "failure"];
+  setOutcome(order[(order.indexOf(currentLabel().outcome) + 1) % order.length]);
+}
+
+export function accept() {
+  const suggested = suggestion();
+  if (!suggested)
+    return say(state.data.suggestions[state.current] ? "this episode has points already" : "nothing is proposed for this episode");
+  edit(state.current, (label) => (label.keypoints = copyOf(suggested.keypoints)));
+}
+
+// Put the points of this episode on the next one, each at the same fraction of its length.
+export function copyToNext() {
+  const { keypoints } = currentLabel(), { lengths } = state.data;
+  const next = state.current + 1;
+  if (!keypoints.length) return say("this episode has no points to copy");
+  if (!(next in lengths)) return say("this is the last episode");
+  const scale = (lengths[next] - 1) / Math.max(length() - 1, 1);
+  const had = labelOf(next).keypoints.length;
+  const points = [];
+  for (const point of keypoints) {
+    const at = Math.max(Math.round(point.frame * scale), points.length ? points.at(-1).frame + 1 : 0);
+    points.push({ ...point, frame: at });
+  }
+  openEpisode(next);
+  edit(next, (label) => (label.keypoints = points));
+  say(had ? `replaced ${had} point${had > 1 ? "s" : ""} of episode ${next}; Z brings them back` : `copied to episode ${next}`);
+}

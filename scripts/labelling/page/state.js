@@ -1,0 +1,65 @@
+// What the page knows, and what it asks to be drawn again. A label as a person edits it, with times in frames:
+//   {keypoints: [{frame, reward, step}, …], failed_at: frame or null, outcome: "success" | "failure" | null, exclude}
+
+export const EMPTY = { keypoints: [], failed_at: null, outcome: null, exclude: false };
+export const STATES = ["unlabelled", "labelled", "failed", "excluded"];
+
+export const state = {
+  data: null, // the answer to /api/data
+  saved: {}, // labels in the file, by episode
+  changed: {}, // labels that are not in the file yet, by episode
+  version: "", // of the file that `saved` is from
+  conflict: null, // the server's answer when the file has another version
+  done: [], // edits that can be undone: {episode, before, after}
+  undone: [], // edits that can be redone
+  current: 0, // the episode on the screen
+  frame: 0, // and its frame
+  playing: null, // {rate, from, at} while it plays
+  curve: null, // the reward of the current episode's label, by frame
+  curveOf: "", // the label that `curve` is of: see curveKey
+  interpolation: "linear",
+  predictions: {}, // the answers to /api/prediction, by episode
+  filter: "all", // which episodes are listed: all, or one of STATES
+  search: "", // and with which text in their task
+};
+
+// ---------------------------------------------------------------------------------------------- drawing again
+
+const drawings = { label: [], interpolation: [], curve: [], frame: [] };
+
+// Run these, in this order, whenever `what` has changed.
+export const drawOn = (what, ...draws) => drawings[what].push(...draws);
+
+export function redraw(what) {
+  for (const draw of drawings[what]) draw();
+}
+
+// ---------------------------------------------------------------------------------------------- reading it
+
+export const labelOf = (episode) => state.changed[episode] ?? state.saved[episode] ?? EMPTY;
+export const currentLabel = () => labelOf(state.current);
+export const length = () => state.data.lengths[state.current];
+export const seconds = (frame) => `${(frame / state.data.fps).toFixed(2)} s`;
+export const copyOf = (label) => structuredClone(label);
+export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+export function stateOf(episode) {
+  const label = labelOf(episode);
+  if (label.exclude) return "excluded";
+  if (label.failed_at !== null || label.outcome === "failure") return "failed";
+  return label.keypoints.length || label.outcome ? "labelled" : "unlabelled";
+}
+
+// The points proposed for the current episode, as long as it has none.
+export const suggestion = () => (currentLabel().keypoints.length ? null : state.data.suggestions[state.current]);
+
+// Whether an episode is in the list. A number in the search field is an episode to go to, not a text to find.
+export const listed = (episode) =>
+  (state.filter === "all" || stateOf(episode) === state.filter) &&
+  (!state.search || /^\d+$/.test(state.search) || state.data.tasks[episode].toLowerCase().includes(state.search));
+
+// The next wanted episode after the current one, or before it with by = -1; null if there is none.
+export function neighbour(by, wanted = listed) {
+  for (let episode = state.current + by; episode in state.data.lengths; episode += by) if (wanted(episode)) return episode;
+  return null;
+}

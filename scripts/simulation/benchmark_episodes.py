@@ -1,0 +1,160 @@
+"""The benchmark's episodes: a motion is played, and the simulator says what is true in each frame.
+
+The truth of an episode, one value per frame:
+    phase            the arm's progress in the motion that it plays, 0 to 1: in a success, the true progress
+    success          the task is solved in this frame; not sticky
+    stage            0 at the start, 1 near the object, 2 object moved by 1 cm, 3 task solved
+    object_distance  of the object to its goal, in metres (in drawer-open-close: to being open)
+    object_travel    of the object from its first place, in metres
+
+When the arm has been told to stand still for 0.3 s, the simulator's time stops until the arm is told to move again.
+Otherwise the elbow would sink for seconds, because the simulator holds nothing but the hand. An image in which nothing
+moves is drawn once.
+"""
+
+import contextlib
+
+import numpy as np
+
+from simulation.benchmark_motions import Motion, plan_motion
+from simulation.benchmark_plans import FAILURE_KINDS, KINDS, BenchmarkPlan, draw_plan
+from simulation.benchmark_scenes import (
+    CYCLE,
+    FIXTURES,
+    PICK_PLACE,
+    describe,
+    drawer_opening,
+    make_simulator,
+    place,
+)
+from simulation.environment import FPS, make_frame
+from simulation.generator import Recipe
+
+TRUTHS = ("phase", "success", "stage", "object_distance", "object_travel")
+
+PART_OF_THE_WAY = (0.25, 0.65)  # how far a fixture that is let go has opened, as a fraction of a success
+TOUCHED = 0.25  # how far a miss may move the object by chance, as a fraction of a success
+BACK_HOME = 0.012  # metres within which the hand of drawer-open-close is back where it started
+SUCCESS_PHASE = 0.95  # the earliest phase of a success
+SUCCESS_DELAY = 0.25  # seconds after the motion's end, at most: the hand lags behind its commands
+STILL = 3e-4  # radians and metres; 0.3 mm at the end of the arm is a thirtieth of a pixel of 96
+STUCK = 1e6  # damping of an object that must not move; a drawer's own is 2
+
+
+@contextlib.contextmanager
+def model_restored(model):
+    """Undo what an episode changes in the model, because the next one in this process uses it too."""
+    names = ("geom_contype", "geom_conaffinity", "dof_damping")
+    saved = {name: getattr(model, name).copy() for name in names}
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            getattr(model, name)[:] = value
+
+
+def let_go(plan: BenchmarkPlan, model) -> None:
+    """From now on the arm passes through everything. A loose object falls, any other stays in its place."""
+    robot = model.body_rootid[model.body("hand").id]
+    geoms = model.body_rootid[model.geom_bodyid] == robot
+    model.geom_contype[geoms] = model.geom_conaffinity[geoms] = 0
+    if plan.task != PICK_PLACE:
+        model.dof_damping[model.jnt_dofadr[-1] :] = STUCK  # the object's joint is the last one
+
+
+class Judge:
+    """The truth of each frame, but for its phase."""
+
+    def __init__(self, plan: BenchmarkPlan, simulator):
+        self.plan, self.simulator = plan, simulator
+        self.hand = simulator.get_endeff_pos().copy()
+        self.object = simulator._get_pos_objects().copy()
+        self.opened = False
+
+    def __call__(self, raw: np.ndarray, action: np.ndarray) -> dict:
+        simulator = self.simulator
+        info = simulator.evaluate_state(raw, action)[1]
+        success, distance = bool(info["success"]), float(info["obj_to_target"])
+        if self.plan.task == CYCLE:
+            self.opened |= success
+            back = np.linalg.norm(simulator.get_endeff_pos() - self.hand) < BACK_HOME
+            success = self.opened and drawer_opening(simulator) < 0.01 and bool(back)
+        if self.plan.task == "door-open-v3":  # its own info is always 0; it judges success by this
+            distance = float(abs(raw[4] - simulator._target_pos[0]))
+        travel = float(np.linalg.norm(simulator._get_pos_objects() - self.object))
+        moved = travel > 0.01 or self.opened
+        stage = 3 if success else 2 if moved else int(info["near_object"] >= 0.5)
+        return {"success": success, "stage": stage, "object_distance": distance, "object_travel": travel}
+
+
+class Camera:
+    """LeRobot's own observations, with an image that is drawn again when something has moved."""
+
+    def __init__(self, env):
+        self.env, self.qpos, self.observation = env, None, None
+
+    def __call__(self, raw: np.ndarray) -> dict:
+        qpos = self.env._env.data.qpos
+        if self.qpos is None or np.abs(qpos - self.qpos).max() > STILL:
+            self.qpos, self.observation = qpos.copy(), self.env._format_raw_obs(raw)
+        return self.observation | {"agent_pos": raw[:4]}
+
+
+def play_motion(env, plan: BenchmarkPlan, motion: Motion, draw: bool) -> tuple[list[dict], dict[str, list]]:
+    """The frames, none without `draw`, and the truth of an episode, a list for each of TRUTHS."""
+    simulator, model = env._env, env._env.model
+    raw = place(env, plan, plan.seed)
+    judge, camera = Judge(plan, simulator), Camera(env)
+    slips = plan.fraction * motion.travel if plan.variant == "slip" else np.inf
+    frames, truth = [], []
+    with model_restored(model):
+        if plan.variant == "pinned":
+            let_go(plan, model)
+            model.dof_damping[model.jnt_dofadr[-1] :] = STUCK
+        for action, resting in zip(motion.actions(), motion.resting(), strict=True):
+            truth.append(judge(raw, action))
+            if draw:
+                frames.append(make_frame(camera(raw), action))
+            if truth[-1]["object_travel"] >= slips:
+                let_go(plan, model)
+                slips = np.inf
+            if not resting:
+                raw = simulator.step(action)[0]
+    columns = {name: [row[name] for row in truth] for name in truth[0]}
+    return frames, {"phase": motion.phase.tolist()} | columns
+
+
+def is_as_planned(plan: BenchmarkPlan, motion: Motion, truth: dict[str, list]) -> bool:
+    """Whether a failure fails to the end, or anything else succeeds when its motion ends and stays solved."""
+    success, phase = np.array(truth["success"]), np.array(truth["phase"])
+    if plan.kind == "miss" and max(truth["object_travel"]) > TOUCHED * motion.travel:
+        return False
+    if plan.kind == "wrong_goal" and plan.task in FIXTURES:  # they move a little further when let go
+        least, most = np.array(PART_OF_THE_WAY) * motion.travel
+        return bool(not success.any() and least <= truth["object_travel"][-1] <= most)
+    if plan.kind in FAILURE_KINDS:
+        return not success.any()
+    end = np.argmax(phase == 1)
+    first = np.argmax(success)
+    return bool(success[-1] and phase[first] >= SUCCESS_PHASE and first - end <= SUCCESS_DELAY * FPS)
+
+
+def play(env, plan: BenchmarkPlan) -> tuple[list[dict], dict] | None:
+    """The frames and the truth of an episode, None unless it ends as planned."""
+    motion = plan_motion(env, plan)
+    if motion is None or not is_as_planned(plan, motion, play_motion(env, plan, motion, draw=False)[1]):
+        return None
+    frames, truth = play_motion(env, plan, motion, draw=True)  # the simulator is deterministic
+    return frames, {
+        "truth": {name: np.round(np.array(values, float), 6).tolist() for name, values in truth.items()}
+    }
+
+
+BENCHMARK = Recipe(
+    record="rewact_extensions/benchmark.json",
+    kinds=KINDS,
+    describe=describe,
+    make_env=make_simulator,
+    draw_plan=draw_plan,
+    play=play,
+)
