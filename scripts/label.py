@@ -36,10 +36,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--dataset", help="repo id of the dataset; with --merge, of the merged one")
     parser.add_argument("--root", type=Path, help="folder of the dataset, if it is not in LeRobot's cache")
     parser.add_argument(
-        "--gripper-key", default="action", help="feature that holds the gripper (default: action)"
+        "--gripper-key", default="action", help="feature with the gripper's position (default: action)"
     )
     parser.add_argument(
-        "--gripper-dim", type=int, default=-1, help="the gripper's index in it (default: the last)"
+        "--gripper-dim", type=int, default=-1, help="index of the gripper in that feature (default: the last)"
     )
     page = parser.add_argument_group("the page")
     page.add_argument("--labels", type=Path, help="the label file (default: inside the dataset)")

@@ -326,7 +326,7 @@ make_venv() {
       "apt-get install python3.12 python3.12-venv | brew install python@3.12 | pyenv install 3.12"
 }
 
-# The hash of everything that decides what is installed. Of lerobot's pyproject.toml only the part before the
+# The hash of everything that decides what is installed. Of lerobot's pyproject.toml this is the part before the
 # settings of its tools.
 stamp() {
   {

@@ -195,7 +195,7 @@ def points(path: Path, episode: int) -> list[tuple]:
 
 
 def test_the_frame_shown_is_the_frame_meant(browser, served):
-    """Four episodes lie in one file; every frame of one, the ends of all, and playing stops at the last one."""
+    """All episodes are in one file. Shows each frame of one, the ends of all; playing stops at the last frame."""
     page = Page(browser, served.url)
     page.at(0, 0)
     for episode, length in enumerate(LENGTHS):

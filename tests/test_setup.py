@@ -300,7 +300,7 @@ def test_what_it_did_not_make_it_does_not_touch(project, what):
     assert project.files() == before
 
 
-def test_broken_environment_is_made_anew(project):
+def test_broken_environment_is_created_again(project):
     setup(project, LEROBOT_URL=str(project.upstream.path))
     python = project.path / ".venv/bin/python"
     python.unlink()

@@ -74,7 +74,7 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers[name] = value
-                # the browser may keep parts of a video, and checks whether they changed; all else it asks for again
+                # the browser may keep parts of a video if it checks that they are unchanged, and must keep nothing else
                 headers["cache-control"] = "no-cache" if scope["path"].startswith("/video/") else "no-store"
             await send(message)
 

@@ -1,4 +1,4 @@
-"""The reward that a policy predicts, computed in the background while somebody labels.
+"""The reward that a policy predicts, computed in the background while a person labels.
 
     predictor = Predictor("outputs/train/cups", meta)   # a UserError where the policy cannot be used
     predictor.get(3)   # {"state": "waiting"}, and later {"state": "ready", "reward": [...], "held_out": True}
@@ -57,7 +57,7 @@ class Predictor:
                 rewards = predict_episode(self.loaded, episode)
                 result = {"state": "ready", "reward": [round(reward, 5) for reward in rewards.tolist()]}
                 result["held_out"] = None if self.trained_on is None else episode not in self.trained_on
-            except Exception as error:  # whatever it is, labelling goes on without the prediction
+            except Exception as error:  # of any kind: labelling continues without the prediction
                 print(f"WARNING   episode {episode} cannot be predicted: {error}", file=sys.stderr)
                 result = {"state": "failed", "error": str(error).strip().split("\n")[0]}
             with self._change:

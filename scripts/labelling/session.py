@@ -90,7 +90,7 @@ def make_session(
         meta: the dataset's metadata; missing videos are downloaded.
         labels: the label file, if the user names one.
         policy_path: a training run, a checkpoint or a Hub id whose predictions the page shows as well.
-        gripper: the feature, and the index in it, from which labels are suggested.
+        gripper: the feature with the gripper's position and its index there, for suggestions.
         interpolation: how the page draws the curve between keypoints at first.
     """
     meta = with_videos(meta)
@@ -104,7 +104,7 @@ def make_session(
     predictor = None
     if policy_path is not None:
         from labelling.predict import (
-            Predictor,  # imports torch's models, which a page without a policy needs not
+            Predictor,  # imports the policies, which a page without one does not need
         )
 
         predictor = Predictor(policy_path, meta)

@@ -1,4 +1,4 @@
-"""The benchmark's episodes: a motion is played, and the simulator says what is true in each frame.
+"""The benchmark's episodes: they play a motion, and the simulator tells the truth about each frame.
 
 The truth of an episode, one value per frame:
     phase            the arm's progress in the motion that it plays, 0 to 1: in a success, the true progress
@@ -63,7 +63,7 @@ def let_go(plan: BenchmarkPlan, model) -> None:
 
 
 class Judge:
-    """The truth of each frame, but for its phase."""
+    """The truth of each frame, except for its phase."""
 
     def __init__(self, plan: BenchmarkPlan, simulator):
         self.plan, self.simulator = plan, simulator
@@ -101,7 +101,7 @@ class Camera:
 
 
 def play_motion(env, plan: BenchmarkPlan, motion: Motion, draw: bool) -> tuple[list[dict], dict[str, list]]:
-    """The frames, none without `draw`, and the truth of an episode, a list for each of TRUTHS."""
+    """The frames of an episode, none without `draw`, and its truth: a list for each of TRUTHS."""
     simulator, model = env._env, env._env.model
     raw = place(env, plan, plan.seed)
     judge, camera = Judge(plan, simulator), Camera(env)
@@ -125,7 +125,7 @@ def play_motion(env, plan: BenchmarkPlan, motion: Motion, draw: bool) -> tuple[l
 
 
 def is_as_planned(plan: BenchmarkPlan, motion: Motion, truth: dict[str, list]) -> bool:
-    """Whether a failure fails to the end, or anything else succeeds when its motion ends and stays solved."""
+    """Whether a failure never succeeds, or any other episode succeeds when its motion ends and stays solved."""
     success, phase = np.array(truth["success"]), np.array(truth["phase"])
     if plan.kind == "miss" and max(truth["object_travel"]) > TOUCHED * motion.travel:
         return False

@@ -34,9 +34,8 @@ DEFAULT_TESTS = [
 ]
 
 PLUGIN = "rewact_outcomes"  # the module name of plugin.py's copy
-TEST_TIMEOUT_S = (
-    300  # per test, of which the slowest takes two minutes on a busy machine; `--timeout=N` overrides it
-)
+# Per test, of which the slowest takes two minutes on a busy machine; `--timeout=N` overrides it.
+TEST_TIMEOUT_S = 300
 STALL_S = 900  # without a test that starts or ends: the run hangs where pytest-timeout cannot interrupt it
 POLL_S = 0.2
 PROGRESS_EVERY_S = 15

@@ -80,7 +80,7 @@ export function drawPoints() {
     none.textContent = "No points: go to the frame where something is reached, and press 2 for 0.5, 4 for 1.0, or V for any value.";
     parts.push(none);
   }
-  // a field in which somebody types keeps the focus
+  // keep the field in which the person types
   const isTyping = $("points").contains(document.activeElement) && document.activeElement.tagName === "INPUT";
   if (!isTyping || parts.length !== $("points").children.length) $("points").replaceChildren(...parts);
 }

@@ -44,7 +44,7 @@ async function save() {
     state.saved = answer.labels;
     for (const episode in sent) if (state.changed[episode] === sent[episode]) delete state.changed[episode];
     tell("saved", `saved ${answer.saved_at} · ${count(answer.n_episodes)}`);
-    $("save").title = answer.path + (answer.backup ? "; the previous version is beside it as .bak" : "");
+    $("save").title = answer.path + (answer.backup ? "; the previous version is in the same folder as .bak" : "");
     redraw("label");
     if (!isSaved()) saveSoon();
     if (curveIsOld()) askForCurve(state.current, currentLabel()).catch(() => {});
@@ -53,7 +53,7 @@ async function save() {
     showConflict();
   } else {
     tell("refused", `not saved: ${answer.error}`);
-    saveSoon(5 * RETRY_AFTER); // somebody may make room on a full disk, or repair a broken file
+    saveSoon(5 * RETRY_AFTER); // the disk may have room again, or the file be repaired
   }
 }
 
