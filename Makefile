@@ -16,7 +16,7 @@ unexport PYTHONPATH PYTHONHOME
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup apply unapply status export check-patches bump pr \
+.PHONY: help setup apply unapply status export check-patches bump check-bump series-figures pr \
 	demo-dataset train label visualise calibrate score benchmark benchmark-speed test test-upstream lint clean
 
 help: ## list the targets
@@ -43,6 +43,9 @@ check-patches: $(if $(TARGET),,setup) ## lint the series, apply it to a pristine
 
 bump: ## a new series for another LeRobot release or commit (VERSION=v0.6.2)
 	@$(PATCHES) $(where) bump $(call quote,$(VERSION))
+
+series-figures: setup ## how much of LeRobot the series changes, and how much of itself it takes back (SERIES=)
+	@$(PYTHON) scripts/series_figures.py $(call flag,series,$(SERIES))
 
 pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/name or URL> BRANCH=rewact BASE=main)
 	@$(PATCHES) $(where) pr $(call flag,fork,$(FORK)) $(call flag,branch,$(BRANCH)) $(call flag,base,$(BASE))
