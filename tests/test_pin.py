@@ -1,7 +1,6 @@
 """The pin has one source of truth, patches/<release>/UPSTREAM: the submodule must point at the same commit."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,7 +49,7 @@ def test_submodule_is_upstream():
 
 
 @pytest.mark.parametrize("upstream", UPSTREAMS, ids=lambda path: path.parent.name)
-def test_upstream_is_the_same_for_bash_make_and_python(upstream, tmp_path):
+def test_upstream_is_the_same_for_bash_and_python(upstream):
     values = read(upstream)
     assert tuple(values) == KEYS
     assert re.fullmatch(r"[0-9a-f]{40}", values["UPSTREAM_COMMIT"])
@@ -67,12 +66,6 @@ def test_upstream_is_the_same_for_bash_make_and_python(upstream, tmp_path):
         check=True,
     )
     assert bash.stdout.rstrip("\n") == expected.rstrip("\n")
-
-    shutil.copy(upstream, tmp_path / "UPSTREAM")  # make's include takes no path with spaces
-    lines = "\n".join(f"\t@echo '$({key})'" for key in KEYS)
-    (tmp_path / "Makefile").write_text(f"include UPSTREAM\nall:\n{lines}\n")
-    make = subprocess.run(["make", "-s", "-C", tmp_path], capture_output=True, text=True, check=True)
-    assert make.stdout.rstrip("\n") == expected.rstrip("\n")
 
 
 def test_patches_keep_their_bytes():
