@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
-# Puts RewACT's patch series on a LeRobot checkout as ordinary commits, and makes commits the series again.
-# `apply_patches.sh --help` lists the commands. The parts lie in scripts/patch_tool/, one job each.
-# shellcheck disable=SC2034 # the parts read these
-# For git 2.32 and bash 3.2 (macOS) upward.
+# Commits RewACT's patch series to a LeRobot checkout, and writes such commits back as the series.
+# `apply_patches.sh --help` lists the commands. The parts are in scripts/patch_tool/, one job each.
+# Needs git 2.32 and bash 3.2 (macOS) or newer.
 set -euo pipefail
 
 usage() {
   cat <<'USAGE'
 usage: apply_patches.sh [--target DIR] [--series NAME] COMMAND
 
-  apply          put the series on branch `rewact`, made from the checkout's HEAD
+  apply          commit the series to branch `rewact`, which starts at the checkout's HEAD
                  (--3way: merge it onto files that differ from those it was made for)
-  unapply        take it off: the checkout is exactly as it was before
+  unapply        remove it: the checkout is exactly as it was before
   status         what is applied, what differs from the series, what to do next
-  export         make the commits on `rewact` the series again (--base COMMIT: those after COMMIT)
+  export         write the commits on `rewact` back as the series (--base COMMIT: those after COMMIT)
   check          lint the series, apply it to a pristine copy, export it, compare
   bump TAG       write a new series for another LeRobot release or commit
+                 (--output DIR: write it to DIR, not to patches/)
   pr             push the commits to a fork and open the pull request
                  (--fork OWNER/NAME or URL, --branch rewact, --base main, --title TEXT)
 
-  --target DIR   any LeRobot checkout; without it lerobot/, which `make setup` fills
-  --series NAME  a folder of patches/; without it the one that was made for the checkout's files
+  --target DIR   any LeRobot checkout (default: lerobot/, which `make setup` fills)
+  --series NAME  a folder of patches/ (default: the one that was made for the checkout's files)
 
-Nothing of yours is overwritten: a command that would have to says what is in the way and how to go on.
-FORCE=1 saves that to a ref under refs/rewact/backup/ first, prints its name, and goes on.
+Your work is never overwritten: a command that would have to do so says what is in the way and how to go on.
+FORCE=1 first saves that to a ref under refs/rewact/backup/ and prints its name, then goes on.
 
 Start with:  apply_patches.sh status
 USAGE
@@ -35,28 +35,29 @@ BRANCH=rewact
 UPSTREAM_REPO=huggingface/lerobot
 
 export LC_ALL=C GIT_PAGER=cat GIT_EDITOR=: GIT_MERGE_AUTOEDIT=no
-# Called from a git hook, these would send every git command here to the hook's repository.
+# In a git hook, these would send every git command of this script to the hook's repository.
 # shellcheck disable=SC2046
 unset $(git rev-parse --local-env-vars)
 
-for part in common series target apply export bump pr; do
-  # shellcheck source=/dev/null
-  . "$ROOT/scripts/patch_tool/$part.sh"
-done
+# shellcheck source=scripts/patch_tool/common.sh
+. "$ROOT/scripts/patch_tool/common.sh"
+# shellcheck source=scripts/patch_tool/series.sh
+. "$ROOT/scripts/patch_tool/series.sh"
+# shellcheck source=scripts/patch_tool/target.sh
+. "$ROOT/scripts/patch_tool/target.sh"
+# shellcheck source=scripts/patch_tool/apply.sh
+. "$ROOT/scripts/patch_tool/apply.sh"
+# shellcheck source=scripts/patch_tool/export.sh
+. "$ROOT/scripts/patch_tool/export.sh"
+# shellcheck source=scripts/patch_tool/bump.sh
+. "$ROOT/scripts/patch_tool/bump.sh"
+# shellcheck source=scripts/patch_tool/pr.sh
+. "$ROOT/scripts/patch_tool/pr.sh"
 
-TARGET=$ROOT/lerobot
-TARGET_DEFAULT=$TARGET # as the messages show it
-[ "$PWD" != "$ROOT" ] || TARGET_DEFAULT=lerobot
 TARGET_GIVEN=
-SERIES_WISH=
-THREE_WAY=
-BASE_WISH=
-FORK=
-FORK_BRANCH=
-TITLE=
+COMMAND=
 FORCE=${FORCE:-}
-command=
-argument=
+series='' three_way='' base='' output='' fork='' branch='' title='' version=''
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -65,20 +66,24 @@ while [ $# -gt 0 ]; do
       shift
       set -- "${option%%=*}" "${option#*=}" "$@"
       ;;
-    --target | --series | --base | --fork | --branch | --title)
+    --target | --series | --base | --output | --fork | --branch | --title)
       [ $# -ge 2 ] || die "$1 needs a value." "See:  apply_patches.sh --help"
       case $1 in
-        --target) TARGET=$2 TARGET_GIVEN=$2 ;;
-        --series) SERIES_WISH=${2%/} SERIES_WISH=${SERIES_WISH##*/} ;;
-        --base) BASE_WISH=$2 ;;
-        --fork) FORK=$2 ;;
-        --branch) FORK_BRANCH=$2 ;;
-        --title) TITLE=$2 ;;
+        --target) TARGET_GIVEN=$2 ;;
+        --series) series=${2%/} series=${series##*/} ;;
+        --base) base=$2 ;;
+        --output)
+          [ -n "$2" ] || die "--output needs a folder." "See:  apply_patches.sh --help"
+          output=$2
+          ;;
+        --fork) fork=$2 ;;
+        --branch) branch=$2 ;;
+        --title) title=$2 ;;
       esac
       shift 2
       ;;
     --3way)
-      THREE_WAY=1
+      three_way=1
       shift
       ;;
     -h | --help | help)
@@ -87,10 +92,10 @@ while [ $# -gt 0 ]; do
       ;;
     -*) die "unknown option $1." "See:  apply_patches.sh --help" ;;
     *)
-      if [ -z "$command" ]; then
-        command=$1
-      elif [ -z "$argument" ] && [ "$command" = bump ]; then
-        argument=$1
+      if [ -z "$COMMAND" ]; then
+        COMMAND=$1
+      elif [ -z "$version" ] && [ "$COMMAND" = bump ]; then
+        version=$1
       else
         die "unexpected argument $1." "See:  apply_patches.sh --help"
       fi
@@ -99,25 +104,37 @@ while [ $# -gt 0 ]; do
   esac
 done
 
-case $command in
+case $COMMAND in
   "")
     usage
     exit 2
     ;;
   apply | unapply | status | export | check | bump | pr | series-tests | series-files) ;;
-  *) die "unknown command $command." "See:  apply_patches.sh --help" ;;
+  *) die "unknown command $COMMAND." "See:  apply_patches.sh --help" ;;
 esac
+[ -z "$output" ] || [ "$COMMAND" = bump ] || die "--output goes with bump only." "See:  apply_patches.sh --help"
 
 make_temporary_folder
-open_target
-case $command in
-  apply) cmd_apply ;;
-  unapply) cmd_unapply ;;
-  status) cmd_status ;;
-  export) cmd_export ;;
-  check) cmd_check ;;
-  bump) cmd_bump "$argument" ;;
-  pr) cmd_pr ;;
-  series-tests) cmd_series_files A tests ;; # for `make test`
-  series-files) cmd_series_files d . ;;     # for `make lint`
+TARGET_SHOWN=${TARGET_GIVEN:-$ROOT/lerobot}
+if [ -z "$TARGET_GIVEN" ] && [ "$PWD" = "$ROOT" ]; then TARGET_SHOWN=lerobot; fi
+[ -d "$TARGET_SHOWN" ] || die "$TARGET_SHOWN does not exist." "$(how_to_fill)"
+TARGET=$(cd "$TARGET_SHOWN" && pwd)
+readonly ROOT BRANCH UPSTREAM_REPO TARGET TARGET_GIVEN TARGET_SHOWN COMMAND FORCE
+check_target
+case $COMMAND in
+  export) ;; # may write a new series
+  check) [ -z "$series" ] || require_series "$series" ;;
+  *) [ -z "$series" ] || require_patches "$series" ;;
+esac
+
+case $COMMAND in
+  apply) cmd_apply "$series" "$three_way" ;;
+  unapply) cmd_unapply "$series" ;;
+  status) cmd_status "$series" ;;
+  export) cmd_export "$series" "$base" ;;
+  check) cmd_check "$series" ;;
+  bump) cmd_bump "$series" "$version" "$output" ;;
+  pr) cmd_pr "$series" "$fork" "${branch:-$BRANCH}" "${base:-main}" "$title" ;;
+  series-tests) cmd_series_files "$series" A tests ;; # for `make test`
+  series-files) cmd_series_files "$series" d . ;;     # for `make lint`
 esac

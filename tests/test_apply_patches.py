@@ -77,7 +77,7 @@ def test_apply_and_unapply(project, lerobot):
     del before["reflog"], after["reflog"]
     assert after == before
     assert tip in lerobot.every_commit()
-    assert "Nothing to take off" in project.run("unapply")
+    assert "Nothing to remove" in project.run("unapply")
 
 
 def test_hashes_are_the_same_whatever_the_users_settings(project, lerobot, tmp_path):
@@ -451,7 +451,7 @@ def test_another_git_at_work(project, lerobot):
     project.run("apply")
 
 
-def test_apply_that_was_cut_off(project, lerobot):
+def test_apply_that_was_interrupted(project, lerobot):
     """As if the machine had stopped while the checkout was writing files."""
     project.run("apply")
     tip = lerobot.git("rev-parse", "rewact")
@@ -459,7 +459,7 @@ def test_apply_that_was_cut_off(project, lerobot):
     lerobot.git("update-ref", "refs/rewact/pending", tip)
     for path in (ACT, HEAD):
         lerobot.write(path, lerobot.git("show", f"{tip}:{path}") + "\n")
-    assert "cut off half way" in project.run("status")
+    assert "was interrupted" in project.run("status")
     output = refused(project, "apply")
     assert "Nothing of yours is among" in output and "FORCE=1" in output
     project.run("apply", env={"FORCE": "1"})
@@ -605,7 +605,7 @@ def test_export_refuses(project, lerobot):
     assert "apply" in refused(project, "export")  # nothing applied
     project.run("apply")
     lerobot.write(ACT, "dirty\n")
-    assert "no commit holds" in refused(project, "export")
+    assert "uncommitted changes" in refused(project, "export")
     lerobot.git("checkout", "-q", "--", ACT)
     tip = lerobot.git("rev-parse", "HEAD")
     lerobot.git("reset", "-q", "--hard", "refs/rewact/base")
@@ -803,6 +803,54 @@ def test_bump_to_a_commit_without_a_release(project):
 def test_bump_to_what_is_not_there(project):
     assert "has no tag or commit v9.9.9" in bump(project, "v9.9.9", ok=False)
     assert "VERSION=" in project.run("bump", ok=False)
+
+
+def test_bump_to_a_folder_outside_patches(project, lerobot, tmp_path):
+    """A trial: neither patches/ nor the checkout changes, not even where a series of that name exists."""
+    refs = ("for-each-ref", "--format=%(refname) %(objectname)")
+    before, refs_before = lerobot.state(), lerobot.git(*refs)
+    series = {file: file.read_bytes() for file in (project.path / "patches").rglob("*") if file.is_file()}
+    (tmp_path / "empty").mkdir()
+    for version, folder in (("v0.6.0", "new"), ("v0.6.1", "empty"), ("origin/main", "a commit")):
+        output = project.run("bump", version, "--output", str(tmp_path / folder))
+        assert f"Wrote {tmp_path / folder}, 2 patches" in output
+        names = sorted(file.name for file in (tmp_path / folder).iterdir())
+        assert names == ["0001-feat-act-add-a-reward-head.patch", "0002-feat-datasets-label-the-progress.patch",
+                         "UPSTREAM"]  # fmt: skip
+    assert {name: (tmp_path / "empty" / name).read_bytes() for name in project.patches()} == project.patches()
+    assert "without a release" in (tmp_path / "a commit/UPSTREAM").read_text()
+    assert lerobot.state() == before and lerobot.git(*refs) == refs_before
+    assert series == {f: f.read_bytes() for f in (project.path / "patches").rglob("*") if f.is_file()}
+    assert not list(tmp_path.glob(".new.*"))
+    # the relative path is the caller's, and what was written is a series
+    project.run("bump", "v0.6.0", "--output=../relative")
+    (project.path.parent / "relative").rename(project.path / "patches/v0.6.0")
+    assert project.run("check").count("the same.") == 2
+
+
+def test_bump_refuses_a_folder_where_nothing_new_belongs(project, lerobot, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/mine.txt").write_text("mine\n")
+    for folder, words in (
+        (tmp_path / "full", "is not empty"),
+        (tmp_path / "full/mine.txt", "is no folder"),
+        (tmp_path / "missing/series", "there is no folder"),
+        (lerobot.path / "series", "is in the checkout"),
+        (lerobot.path, "is not empty"),
+        (project.path / "patches/trial", "is in patches/"),
+        ("", "needs a folder"),
+    ):
+        output = refused(project, "bump", "v0.6.0", "--output", str(folder))
+        assert words in output and len(output.splitlines()) <= 2
+    assert "goes with bump only" in refused(project, "apply", "--output", str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_bump_with_conflict_leaves_no_output(project, tmp_path):
+    release(project, lambda upstream: upstream.edit(ACT, "modeling_act_10 = 10\n", "modeling_act_10 = 'x'\n"))
+    output = project.run("bump", "v0.7.0", "--output", str(tmp_path / "new"), ok=False)
+    assert "2 of 2 patches have conflicts" in output
+    assert not (tmp_path / "new").exists() and not list(tmp_path.glob(".new.*"))
 
 
 # ---------------------------------------------------------------- pr

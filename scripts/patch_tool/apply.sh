@@ -1,10 +1,10 @@
-# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+# shellcheck shell=bash
 # apply, unapply, status. Sourced by apply_patches.sh.
 
-# The commit that the series on the branch starts from. Normally the one that apply noted. Where `rewact`
-# came from elsewhere (fetched from a fork, say), the commit before the series' first subject.
+# known_base SERIES: prints the commit that the series on the branch starts from. Normally apply recorded it.
+# Where `rewact` came from elsewhere (fetched from a fork, say), it is the commit before the series' first subject.
 known_base() {
-  local tip base from onto name first
+  local series=$1 tip base from onto name first
   tip=$(branch_tip)
   base=$(ref base)
   if [ -n "$base" ] && tgit merge-base --is-ancestor "$base" "$tip"; then
@@ -15,8 +15,9 @@ known_base() {
     echo "$base"
     return
   fi
-  for name in ${SERIES_WISH:-$(series_names)}; do
-    first=$(patch_files "$ROOT/patches/$name" | head -n 1)
+  for name in ${series:-$(series_names)}; do
+    is_series "$name" || continue
+    first=$(patch_files "$(series_dir "$name")" | head -n 1)
     [ -n "$first" ] || continue
     first=$(subject_of "$first")
     base=$(tgit log --first-parent --max-count=300 --format='%P %s' "$tip" | awk -v subject="$first" \
@@ -29,24 +30,24 @@ known_base() {
   return 1
 }
 
-# Builds the loaded series on BASE in the sandbox, with further options for `git am`: sets BUILT, its tip.
-# Returns 1 when it does not apply; git's words are then in $TMP/error.
+# build DIR BASE [OPTION…]: applies the patches in DIR to BASE in the sandbox, with more options for `git am`, and
+# prints the last commit. Returns 1 when they do not apply; git's output is then in $TMP/error.
 build() {
-  local base=$1 file
-  shift
+  local dir=$1 base=$2 file
+  shift 2
   set -- "$@" --
   while IFS= read -r file; do set -- "$@" "$file"; done <<LIST
-$(patch_files "$SERIES_DIR")
+$(patch_files "$dir")
 LIST
   sandbox_at "$base"
   if ! sandbox_am "$@" >"$TMP/error" 2>&1; then
     sgit am --abort
     return 1
   fi
-  BUILT=$(sgit rev-parse HEAD)
+  sgit rev-parse HEAD
 }
 
-# What the branch holds, given its base and the series built on it:
+# branch_state TIP BASE BUILT: what the branch holds, where BUILT is the series applied to BASE:
 #   same     the series, commit for commit
 #   ours     a state that the tool made or exported itself, so that nothing is lost with it
 #   edited   commits that are in no series folder
@@ -57,7 +58,7 @@ branch_state() {
   elif [ "$tip" = "$(ref tip)" ] || [ "$tip" = "$base" ]; then
     echo ours
   elif [ -n "$built" ] && sgit rev-list "$base..$built" | grep -q "^$tip"; then
-    echo ours # the first few patches of an apply that was given up
+    echo ours # the first few patches of an apply that was aborted
   else
     echo edited
   fi
@@ -68,31 +69,34 @@ refuse_edited() {
   die "branch $BRANCH holds commits that are not in the series:" \
     "$(tgit log --oneline --no-decorate --max-count=10 "$base..$tip" | indent)" \
     "To make them the series:  $(next export)" \
-    "Or let them be saved to a backup ref first:  FORCE=1 $(next "$command")"
+    "Or let them be saved to a backup ref first:  FORCE=1 $(next "$COMMAND")"
 }
 
-# The quick way to know: the branch is where it was, and so are the patches.
+# already_applied SERIES: prints the series that is applied, found without building it: the branch is where apply
+# left it, and so are the patches. Returns 1 when that is not sure.
 already_applied() {
-  local name
+  local series=$1 name
   on_branch && [ "$(head_commit)" = "$(ref tip)" ] || return 1
   name=$(tgit config rewact.series || true)
-  [ -n "$name" ] && [ -f "$ROOT/patches/$name/UPSTREAM" ] && [ "${SERIES_WISH:-$name}" = "$name" ] || return 1
-  load_series "$name"
-  [ "$(tgit config rewact.hash || true)" = "$(series_hash "$SERIES_DIR")" ]
+  [ -n "$name" ] && is_series "$name" && [ "${series:-$name}" = "$name" ] || return 1
+  [ "$(tgit config rewact.hash || true)" = "$(series_hash "$(series_dir "$name")")" ] || return 1
+  say "$name"
+}
+
+say_already_applied() {
+  say "The series $1 ($(patch_count "$(series_dir "$1")") patches) is already applied to $TARGET, on branch $BRANCH."
 }
 
 cmd_apply() {
-  local head from base old old_base state=none what
+  local series=$1 three_way=$2 name base from old old_base='' built state=none what
   refuse_in_progress
-  if already_applied; then
-    say "The series $SERIES ($(patch_count "$SERIES_DIR") patches) is already applied to $TARGET, on branch $BRANCH."
+  if name=$(already_applied "$series"); then
+    say_already_applied "$name"
     return
   fi
   refuse_other_worktree
-  head=$(head_commit)
   old=$(branch_tip)
-  old_base=
-  if [ -n "$old" ] && ! old_base=$(known_base) && [ -z "$FORCE" ]; then
+  if [ -n "$old" ] && ! old_base=$(known_base "$series") && [ -z "$FORCE" ]; then
     die "there is a branch $BRANCH in $TARGET already, and it is not ours. Give it another name:" \
       "$(in_target branch -m "$BRANCH" my-rewact)" "Or let it be saved to a backup ref first:  FORCE=1 $(next apply)"
   fi
@@ -100,66 +104,67 @@ cmd_apply() {
     base=$old_base
     from=$(tgit config rewact.from || echo "$base")
   else
-    base=$head
+    base=$(head_commit)
     from=$(head_branch)
-    from=${from:-$head}
+    from=${from:-$base}
   fi
 
-  if choose_series "$base"; then
-    build "$base" || die "the series $SERIES does not apply, though its files are there:" "$(cat "$TMP/error")" "Look for the fault with:  $(next check)"
-  elif [ -n "$THREE_WAY" ]; then
-    [ -n "$SERIES_WISH" ] || load_series "$(series_names | head -n 1)"
-    [ "$(patch_count "$SERIES_DIR")" -gt 0 ] || die "patches/$SERIES holds no patch."
-    if ! build "$base" --3way; then
-      apply_three_way "$base" "$from" "$old"
+  if name=$(choose_series "$series" "$base"); then
+    built=$(build "$(series_dir "$name")" "$base") ||
+      die "the series $name does not apply, though its files are there:" "$(cat "$TMP/error")" "Look for the fault with:  $(next check)"
+  elif [ -n "$three_way" ]; then
+    name=${series:-$(newest_series)}
+    require_patches "$name"
+    if ! built=$(build "$(series_dir "$name")" "$base" --3way); then
+      apply_three_way "$name" "$base" "$from" "$old"
       return
     fi
   else
     {
       say "apply_patches.sh: no series fits $(short "$base")$(tgit describe --tags "$base" 2>/dev/null | sed 's/.*/ (&)/') of $TARGET."
-      explain_misfits "$base"
+      explain_misfits "$series" "$base"
       say "  Check out a release that a series was made for, or merge one onto these files:"
-      say "  $(next "--series ${SERIES_WISH:-$(series_names | head -n 1)} apply --3way")"
+      say "  $(next "--series ${series:-$(newest_series)} apply --3way")"
     } >&2
     exit 1
   fi
 
   if [ -n "$old" ]; then
     state=foreign
-    [ -z "$old_base" ] || state=$(branch_state "$old" "$old_base" "$([ "$old_base" != "$base" ] || echo "$BUILT")")
+    [ -z "$old_base" ] || state=$(branch_state "$old" "$old_base" "$([ "$old_base" != "$base" ] || echo "$built")")
   fi
   if [ "$state" = same ] && on_branch; then
-    remember "$base" "$old" "$from"
-    say "The series $SERIES ($(patch_count "$SERIES_DIR") patches) is already applied to $TARGET, on branch $BRANCH."
+    remember "$name" "$base" "$old" "$from"
+    say_already_applied "$name"
     return
   fi
-  take_from_sandbox "$base" "$BUILT"
+  take_from_sandbox "$base" "$built"
   case $state in
     edited | foreign)
       [ -n "$FORCE" ] || refuse_edited "$old" "$old_base"
-      make_way_for "$BUILT"
+      make_way_for "$built"
       save_branch "$old"
       ;;
-    *) make_way_for "$BUILT" ;;
+    *) make_way_for "$built" ;;
   esac
 
   [ "$state" = none ] || set_ref last "$old"
-  what=$BUILT
+  what=$built
   [ "$state" != same ] || what=$old # the same commits, perhaps with other committers
-  remember "$base" "$what" "$from"
+  remember "$name" "$base" "$what" "$from"
   switch_to "$what" "$BRANCH"
-  say "Applied the series $SERIES ($(patch_count "$SERIES_DIR") patches) to $TARGET, on branch $BRANCH made from $(describe_from "$from" "$base")."
+  say "Applied the series $name ($(patch_count "$(series_dir "$name")") patches) to $TARGET, on branch $BRANCH made from $(describe_from "$from" "$base")."
   tgit log --reverse --format='%s' "$base..$BRANCH" | indent
-  say "To take it off again:  $(next unapply)"
+  say "To remove it again:  $(next unapply)"
 }
 
-# Notes what the branch was made of, so that unapply, export and status know it.
+# remember SERIES BASE TIP FROM: records what the branch was made of, for unapply, export and status.
 remember() {
-  set_ref base "$1"
-  set_ref tip "$2"
-  tgit config rewact.from "$3"
-  tgit config rewact.series "$SERIES"
-  tgit config rewact.hash "$(series_hash "$SERIES_DIR")"
+  set_ref base "$2"
+  set_ref tip "$3"
+  tgit config rewact.from "$4"
+  tgit config rewact.series "$1"
+  tgit config rewact.hash "$(series_hash "$(series_dir "$1")")"
 }
 
 forget() {
@@ -176,12 +181,13 @@ describe_from() {
   esac
 }
 
-# The three-way merge has conflicts: it is done in the checkout itself, where they can be resolved.
+# apply_three_way SERIES BASE FROM OLD-TIP: the three-way merge has conflicts, so it is done in the checkout itself,
+# where they can be resolved.
 apply_three_way() {
-  local base=$1 from=$2 old=$3 file
+  local name=$1 base=$2 from=$3 old=$4 file
   if grep -q 'lacks the necessary blobs' "$TMP/error"; then
     die "a three-way merge needs the release that the series was made for, which $TARGET does not hold. Get it:" \
-      "$(in_target fetch "https://github.com/$UPSTREAM_REPO.git" tag "$UPSTREAM_TAG")"
+      "$(in_target fetch "https://github.com/$UPSTREAM_REPO.git" tag "$(upstream "$name" TAG)")"
   fi
   if [ -n "$old" ]; then
     [ "$old" = "$(ref tip)" ] || [ "$old" = "$(ref base)" ] || [ -n "$FORCE" ] || refuse_edited "$old" "$(ref base)"
@@ -189,38 +195,39 @@ apply_three_way() {
   fi
   make_way_for "$base"
   tgit config rewact.from "$from"
-  tgit config rewact.series "$SERIES"
+  tgit config rewact.series "$name"
   tgit config rewact.hash ''
   set_ref base "$base"
   set_ref tip "$base"
   switch_to "$base" "$BRANCH"
   set --
   while IFS= read -r file; do set -- "$@" "$file"; done <<LIST
-$(patch_files "$SERIES_DIR")
+$(patch_files "$(series_dir "$name")")
 LIST
   export GIT_COMMITTER_NAME="RewACT patches" GIT_COMMITTER_EMAIL="patches@rewact.invalid"
   if tgit am --quiet --3way --keep --keep-cr --no-scissors --no-gpg-sign --committer-date-is-author-date "$@" >"$TMP/error" 2>&1; then
-    say "Merged the series $SERIES onto $TARGET, on branch $BRANCH. To keep the result as a series:  $(next "export --series $(name_of "$base")")"
+    say "Merged the series $name onto $TARGET, on branch $BRANCH. To keep the result as a series:  $(next "export --series $(name_of "$base")")"
   elif [ "$(in_progress)" = am ]; then
     explain_am
   else
-    die "git would not merge the series:" "$(cat "$TMP/error")" "To go back:  $(next unapply)"
+    die "git could not merge the series:" "$(cat "$TMP/error")" "To go back:  $(next unapply)"
   fi
 }
 
 cmd_unapply() {
-  local tip base from state
+  local series=$1 tip base from name built='' state
   refuse_in_progress
   tip=$(branch_tip)
   if [ -z "$tip" ]; then
-    say "Nothing to take off: there is no branch $BRANCH in $TARGET."
+    say "Nothing to remove: there is no branch $BRANCH in $TARGET."
     return
   fi
   refuse_other_worktree
-  base=$(known_base) || die "branch $BRANCH in $TARGET was not made by apply, so it stays." "If it is in the way:  $(in_target branch -m "$BRANCH" my-rewact)"
-  BUILT=
-  if [ "$tip" != "$(ref tip)" ] && choose_series "$base"; then build "$base" || true; fi
-  state=$(branch_state "$tip" "$base" "$BUILT")
+  base=$(known_base "$series") || die "branch $BRANCH in $TARGET was not made by apply, so it stays." "If it is in the way:  $(in_target branch -m "$BRANCH" my-rewact)"
+  if [ "$tip" != "$(ref tip)" ] && name=$(choose_series "$series" "$base"); then
+    built=$(build "$(series_dir "$name")" "$base" || true)
+  fi
+  state=$(branch_state "$tip" "$base" "$built")
   if [ "$state" = edited ]; then
     [ -n "$FORCE" ] || refuse_edited "$tip" "$base"
   fi
@@ -247,11 +254,11 @@ cmd_unapply() {
   tgit branch --quiet -D "$BRANCH" 2>"$TMP/error" || die "branch $BRANCH could not be removed:" "$(cat "$TMP/error")"
   forget
   from=$(head_branch)
-  say "Took the series off $TARGET, which is on ${from:+branch ${from#refs/heads/}, }commit $(short HEAD) again."
+  say "Removed the series from $TARGET, which is on ${from:+branch ${from#refs/heads/}, }commit $(short HEAD) again."
 }
 
 cmd_status() {
-  local what tip base from changed state
+  local series=$1 what tip base from changed name built state
   say "checkout  $TARGET"
   say "from      $(tgit config rewact.source || tgit config remote.origin.url || echo 'a repository without a remote')"
   from=$(head_branch)
@@ -263,41 +270,43 @@ cmd_status() {
     say "state     a $what is under way"
     refuse_in_progress
   fi
-  if [ -n "$(ref pending)" ] && cut_off && [ -n "$changed$(in_the_way "$(ref pending)")" ]; then
-    say "state     a checkout was cut off half way"
+  if [ -n "$(ref pending)" ] && interrupted && [ -n "$changed$(in_the_way "$(ref pending)")" ]; then
+    say "state     a checkout was interrupted"
     say "next      FORCE=1 $(next apply)"
     return
   fi
   tip=$(branch_tip)
   if [ -z "$tip" ]; then
-    if choose_series HEAD; then
-      say "series    $SERIES, $(patch_count "$SERIES_DIR") patches, made for these files"
+    if name=$(choose_series "$series" HEAD); then
+      say "series    $name, $(patch_count "$(series_dir "$name")") patches, made for these files"
       say "state     not applied"
       say "next      $(next apply)"
     else
       say "state     not applied, and no series fits:"
-      explain_misfits HEAD | indent
+      explain_misfits "$series" HEAD | indent
       say "next      check out a release that fits, or  $(next 'apply --3way')"
     fi
     return
   fi
-  if ! base=$(known_base); then
+  if ! base=$(known_base "$series"); then
     say "state     a branch $BRANCH that apply did not make"
     say "next      give it another name, $(in_target branch -m "$BRANCH" my-rewact)"
     say "          or make its commits a series, $(next 'export --series NAME --base COMMIT')"
     return
   fi
   say "base      $(short "$base")$(tgit describe --tags "$base" 2>/dev/null | sed 's/.*/ (&)/')"
-  BUILT=
-  if [ -z "$SERIES_WISH" ] && [ -z "$(tgit config rewact.hash || true)" ]; then SERIES_WISH=$(tgit config rewact.series || true); fi
-  if ! choose_series "$base"; then
+  if [ -z "$series" ] && [ -z "$(tgit config rewact.hash || true)" ]; then
+    series=$(tgit config rewact.series || true)
+    [ -z "$series" ] || require_series "$series"
+  fi
+  if ! name=$(choose_series "$series" "$base"); then
     say "state     $(tgit rev-list --count "$base..$tip") commits on $BRANCH, merged from a series made for other files"
     say "next      $(next "export --series $(name_of "$base")")"
     return
   fi
-  say "series    $SERIES"
-  build "$base" || true
-  state=$(branch_state "$tip" "$base" "$BUILT")
+  say "series    $name"
+  built=$(build "$(series_dir "$name")" "$base" || true)
+  state=$(branch_state "$tip" "$base" "$built")
   if [ "$state" = same ]; then
     tgit log --reverse --format='  %s' "$base..$tip"
     if on_branch; then
@@ -311,7 +320,7 @@ cmd_status() {
   fi
   mkdir "$TMP/now"
   format_series "$base" "$tip" "$TMP/now"
-  compare_folders "$TMP/now" "$SERIES_DIR"
+  compare_folders "$TMP/now" "$(series_dir "$name")"
   if [ "$state" = ours ]; then
     say "state     an earlier form of the series; nothing of yours is on it"
     say "next      $(next apply)"
@@ -321,9 +330,9 @@ cmd_status() {
   fi
 }
 
-# For the Makefile: the files that the applied series touches, filtered by kind and folder.
+# cmd_series_files SERIES KIND FOLDER, for the Makefile: the Python files that the applied series touches.
 cmd_series_files() {
   local base
-  if [ -z "$(branch_tip)" ] || ! base=$(known_base); then die "the series is not applied." "$(next apply)"; fi
-  tgit diff-tree -r --name-only --no-renames --diff-filter="$1" "$base" "$BRANCH" -- "$2" | grep '\.py$' || true
+  if [ -z "$(branch_tip)" ] || ! base=$(known_base "$1"); then die "the series is not applied." "$(next apply)"; fi
+  tgit diff-tree -r --name-only --no-renames --diff-filter="$2" "$base" "$BRANCH" -- "$3" | grep '\.py$' || true
 }

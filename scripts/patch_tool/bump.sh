@@ -1,24 +1,26 @@
-# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+# shellcheck shell=bash
 # bump: the series rebased, by three-way merges, onto another release or commit. Everything happens in the
-# sandbox: the checkout is not touched, and a folder appears only when all went well. Sourced by apply_patches.sh.
+# sandbox: the checkout is not touched, and a folder appears only when every patch applied. Sourced by apply_patches.sh.
 
 cmd_bump() {
-  local version=$1 new name old file outcome number=0 conflicts=0 written=0
+  local old=$1 version=$2 output=$3 commit name shown parent new file outcome faults number=0 conflicts=0 written=0
   [ -n "$version" ] || die "bump to which release? Name a tag or a commit:" "make bump VERSION=v0.6.2   or   $(next 'bump v0.6.2')"
-  load_series "${SERIES_WISH:-$(series_names | head -n 1)}"
-  old=$SERIES
-  [ "$(patch_count "$SERIES_DIR")" -gt 0 ] || die "patches/$old holds no patch."
-  new=$(find_release "$version")
-  name=$(name_of "$new")
-  [ ! -d "$ROOT/patches/$name" ] || die "patches/$name is there already." "To look at it:  $(next "--series $name check")"
+  old=${old:-$(newest_series)}
+  require_patches "$old"
+  if [ -n "$output" ]; then output=$(output_folder "$output"); fi
+  commit=$(find_release "$version")
+  name=$(name_of "$commit")
+  shown=${output:-patches/$name}
+  output=${output:-$ROOT/patches/$name}
+  [ "$shown" = "$output" ] || [ ! -d "$output" ] || die "$shown is there already." "To look at it:  $(next "--series $name check")"
 
-  say "Rebasing patches/$old onto $name ($(short "$new")):"
-  sandbox_at "$new"
-  sgit reset --quiet --hard # a merge wants the files too
-  patch_files "$SERIES_DIR" >"$TMP/files"
+  say "Rebasing patches/$old onto $name ($(short "$commit")):"
+  sandbox_at "$commit"
+  sgit reset --quiet --hard # a merge needs the files too
+  patch_files "$(series_dir "$old")" >"$TMP/files"
   while IFS= read -r file; do
     number=$((number + 1))
-    merge_patch "$file"
+    outcome=$(merge_patch "$file")
     say "  $(basename "$file"): $outcome"
     case $outcome in
       conflict*)
@@ -31,27 +33,51 @@ cmd_bump() {
   done <"$TMP/files"
 
   if [ $conflicts -gt 0 ]; then
-    die "$conflicts of $number patches need a hand, so nothing was written. To resolve them in a checkout:" \
-      "$(in_target checkout --detach "$(tgit describe --tags --exact-match "$new" 2>/dev/null || short "$new")")" \
+    die "$conflicts of $number patches have conflicts, so nothing was written. To resolve them in a checkout:" \
+      "$(in_target checkout --detach "$(tgit describe --tags --exact-match "$commit" 2>/dev/null || short "$commit")")" \
       "$(next "--series $old apply --3way")" \
-      "edit the files,  $(in_target add FILE…),  $(in_target am --continue)  until it is through" \
+      "edit the files,  $(in_target add FILE…),  $(in_target am --continue)  until it is finished" \
       "$(next "--series $name export")"
   fi
   [ $written -gt 0 ] || die "upstream has every patch of patches/$old already: there is nothing left to write."
 
-  SWAP=$(mktemp -d "$ROOT/patches/.new.XXXXXX") || die "nothing can be written in $ROOT/patches."
-  format_series "$new" "$(sgit rev-parse HEAD)" "$SWAP"
-  outcome=$(lint_series "$SWAP")
-  [ -z "$outcome" ] || die "the rebased patches are not in order, so nothing was written:" "$(say "$outcome" | indent)"
-  write_upstream "$new" "$SWAP"
-  chmod 755 "$SWAP"
-  mv "$SWAP" "$ROOT/patches/$name"
-  say "Wrote patches/$name, $written patches. To try it:"
-  say "  $(in_target checkout --detach "$(short "$new")")  (after  $(next unapply))"
-  say "  $(next apply),  make test,  and when all is well:  git add lerobot patches/$name"
+  parent=$(dirname "$output")
+  new=$(unfinished_folder "$parent")
+  format_series "$commit" "$(sgit rev-parse HEAD)" "$new"
+  faults=$(lint_series "$new")
+  [ -z "$faults" ] || die "the rebased patches have faults, so nothing was written:" "$(say "$faults" | indent)"
+  write_upstream "$commit" "$new"
+  chmod 755 "$new"
+  if [ -d "$output" ]; then # empty: it keeps its owner and permissions
+    mv "$new"/* "$output"
+  else
+    mv "$new" "$output"
+  fi
+  say "Wrote $shown, $written patches. To try it:"
+  [ "$shown" != "$output" ] || say "  mv $(quoted "$output") $(quoted "$ROOT/patches/$name")"
+  say "  $(in_target checkout --detach "$(short "$commit")")  (after  $(next unapply))"
+  say "  $(next apply),  make test,  and if the tests pass:  git add lerobot patches/$name"
 }
 
-# The commit of a tag or commit, fetched from the checkout's origin when it is not there.
+# output_folder DIR: prints the full path of --output DIR, and refuses one that is not the place for a new folder.
+output_folder() {
+  local dir=${1%/} full
+  if [ -d "$dir" ]; then
+    full=$(cd "$dir" && pwd -P)
+    [ -z "$(ls -A "$full")" ] || die "--output $1 is not empty."
+  else
+    [ ! -e "$dir" ] && [ ! -L "$dir" ] || die "--output $1 is no folder."
+    [ -d "$(dirname "$dir")" ] || die "--output $1: there is no folder $(dirname "$dir")."
+    full=$(cd "$(dirname "$dir")" && pwd -P)/$(basename "$dir")
+  fi
+  case $full/ in
+    "$(cd "$TARGET" && pwd -P)"/*) die "--output $1 is in the checkout $TARGET_SHOWN: name a folder outside it." ;;
+    "$(cd "$ROOT/patches" && pwd -P)"/*) die "--output $1 is in patches/, where it would count as a release's series: name a folder outside it." ;;
+  esac
+  say "$full"
+}
+
+# find_release NAME: prints the commit of a tag or commit. A tag is fetched from the checkout's origin if need be.
 find_release() {
   local commit
   commit=$(tgit rev-parse -q --verify "$1^{commit}" || true)
@@ -75,23 +101,22 @@ name_of() {
   tgit describe --tags --match 'v[0-9]*' --abbrev=9 "$1" 2>/dev/null || short "$1"
 }
 
-# Puts one patch on the sandbox's HEAD: sets `outcome`, and on a conflict fills $TMP/conflicts with the
-# files and lines. The conflict is then committed as it is, so that the patches after it can be tried too.
+# merge_patch FILE: applies one patch to the sandbox's HEAD and prints how that went; on a conflict, writes the files
+# and lines to $TMP/conflicts. The conflict is committed as it is, so that the patches after it can be tried too.
 merge_patch() {
   local before file
   before=$(sgit rev-parse HEAD)
   : >"$TMP/conflicts"
   if sandbox_am -- "$1" >"$TMP/error" 2>&1; then
-    outcome=clean
+    echo clean
     return
   fi
   sgit am --abort
   if sandbox_am --3way -- "$1" >"$TMP/error" 2>&1; then
-    outcome="3-way merge"
-    [ "$(sgit rev-parse HEAD)" != "$before" ] || outcome="already upstream, dropped"
+    if [ "$(sgit rev-parse HEAD)" != "$before" ]; then echo "3-way merge"; else echo "already upstream, dropped"; fi
     return
   fi
-  outcome=conflict
+  echo conflict
   sgit diff --name-only --diff-filter=U | while IFS= read -r file; do
     if ! grep -n '^<<<<<<<' "$TMP/sandbox/$file" 2>/dev/null | sed "s|^\([0-9]*\):.*|$file:\1|"; then
       say "$file: it is gone upstream, or added there as well"

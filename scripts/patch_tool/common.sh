@@ -1,9 +1,21 @@
-# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+# shellcheck shell=bash
 # Messages, the temporary folder, and the two ways in which git is called. Sourced by apply_patches.sh.
+#
+# What apply_patches.sh sets once, and every part may read:
+#   ROOT           this repository
+#   BRANCH         the branch of the checkout on which the series is: rewact
+#   UPSTREAM_REPO  LeRobot on GitHub
+#   COMMAND        the command that runs
+#   FORCE          not empty: save what is in the way, then go on
+#   TARGET         the LeRobot checkout, as a full path
+#   TARGET_GIVEN   --target as it was typed, or nothing
+#   TARGET_SHOWN   the checkout as messages name it
+#   TMP            the temporary folder, removed at the end
+# Everything else is passed as arguments and printed as results. `series` is --series, or nothing.
 
 say() { printf '%s\n' "$*"; }
 
-# The first argument is what is wrong, the others are the way on.
+# The first argument says what is wrong, the others say how to go on.
 die() {
   printf 'apply_patches.sh: %s\n' "$1" >&2
   shift
@@ -21,23 +33,42 @@ quoted() {
   esac
 }
 
-# The command line to type next, for the target in hand, as the user called this one: $(next apply)
+# The command line to type next, for the same target: $(next apply)
 next() { printf '%s%s %s' "$(quoted "$0")" "${TARGET_GIVEN:+ --target $(quoted "$TARGET_GIVEN")}" "$1"; }
 
 # The same for git in the target: $(in_target am --abort)
-in_target() { printf 'git -C %s %s' "$(quoted "${TARGET_GIVEN:-$TARGET_DEFAULT}")" "$*"; }
+in_target() { printf 'git -C %s %s' "$(quoted "$TARGET_SHOWN")" "$*"; }
 
-TMP=
-SWAP=
 make_temporary_folder() {
   TMP=$(mktemp -d "${TMPDIR:-/tmp}/rewact.XXXXXX")
-  trap 'rm -rf "$TMP" ${SWAP:+"$SWAP"}' EXIT
+  readonly TMP
+  : >"$TMP/unfinished"
+  trap remove_temporary_folders EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
 }
 
-# git in the user's checkout. No hooks of theirs: a hook may commit, format or refuse.
+# shellcheck disable=SC2317,SC2329 # called by the trap
+remove_temporary_folders() {
+  local folder
+  while IFS= read -r folder; do rm -rf "$folder"; done <"$TMP/unfinished"
+  rm -rf "$TMP"
+}
+
+# Prints a new folder in PARENT, where a result is made before it is moved to its place. It is removed at the
+# end if it is still there.
+unfinished_folder() {
+  local folder
+  folder=$(mktemp -d "$1/.new.XXXXXX") || die "nothing can be written in $1."
+  say "$folder" >>"$TMP/unfinished"
+  say "$folder"
+}
+
+# git in the user's checkout, without the user's hooks: a hook may commit, format or refuse.
 tgit() { git -C "$TARGET" -c core.hooksPath=/dev/null -c advice.detachedHead=false -c color.ui=false "$@"; }
+
+# The full path of a file in the target's git directory.
+git_path() { tgit rev-parse --path-format=absolute --git-path "$1"; }
 
 # Patches are applied, compared and written in a sandbox: an empty repository in the temporary folder that
 # borrows the target's objects, and has no setting, hook or attribute of the user. So the result is the
@@ -49,10 +80,11 @@ sgit() {
 }
 
 open_sandbox() {
+  local shallow
   [ ! -d "$TMP/sandbox" ] || return 0
   mkdir "$TMP/sandbox"
   sgit init --quiet --template= --object-format="$(tgit rev-parse --show-object-format)" .
-  # maintenance would be of the target's objects, of which the sandbox knows no ref
+  # maintenance would work on the target's objects, of which the sandbox knows no ref
   cat >>"$TMP/sandbox/.git/config" <<'CONFIG'
 [core]
 	autocrlf = false
@@ -66,8 +98,9 @@ open_sandbox() {
 	mergeConflict = false
 CONFIG
   mkdir -p "$TMP/sandbox/.git/objects/info"
-  printf '%s\n' "$OBJECTS" >"$TMP/sandbox/.git/objects/info/alternates"
-  [ ! -f "$SHALLOW" ] || cp "$SHALLOW" "$TMP/sandbox/.git/shallow"
+  git_path objects >"$TMP/sandbox/.git/objects/info/alternates"
+  shallow=$(git_path shallow)
+  [ ! -f "$shallow" ] || cp "$shallow" "$TMP/sandbox/.git/shallow"
 }
 
 # Puts the sandbox on COMMIT, with its index but without its files: `git am` fetches what it needs.
@@ -78,7 +111,7 @@ sandbox_at() {
   sgit read-tree --reset "$1"
 }
 
-# `git am`, spelled out; the sandbox has no setting that could change the result.
+# `git am` with every option spelled out; the sandbox has no setting that could change the result.
 sandbox_am() {
   sgit am --quiet --keep --keep-cr --no-scissors --no-gpg-sign --committer-date-is-author-date "$@"
 }
@@ -88,7 +121,7 @@ take_from_sandbox() {
   printf '%s\n^%s\n' "$2" "$1" | sgit pack-objects --quiet --revs --stdout | tgit unpack-objects -q
 }
 
-# One hash for what the commits BASE..TIP hold: their trees, authors, dates and messages, but neither
+# One hash for the content of the commits BASE..TIP: their trees, authors, dates and messages, but neither
 # committer nor parents. Equal for commits that export to the same patches.
 fingerprint() {
   open_sandbox

@@ -1,72 +1,72 @@
-# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+# shellcheck shell=bash
 # pr: the commits on the branch to a fork, and from there a pull request. Sourced by apply_patches.sh.
 
+# cmd_pr SERIES FORK FORK-BRANCH ONTO TITLE
 cmd_pr() {
-  local base tip url there pushed owner branch onto below
-  [ -n "$FORK" ] || die "pr to which fork? Name yours:" "make pr FORK=<owner/name or git URL>   or   $(next 'pr --fork <owner/name or git URL>')"
-  branch=${FORK_BRANCH:-$BRANCH}
-  onto=${BASE_WISH:-main}
-  tgit check-ref-format --branch "$branch" >/dev/null 2>&1 || die "$branch is no name for a branch."
-  case $branch in
-    main | master | "$onto") die "the commits do not go onto $branch of your fork, which is the place for upstream's. Name another:" "$(next "pr --fork $FORK --branch rewact")" ;;
+  local series=$1 fork=$2 fork_branch=$3 onto=$4 base tip url there pushed owner name release below
+  [ -n "$fork" ] || die "pr to which fork? Name yours:" "make pr FORK=<owner/name or git URL>   or   $(next 'pr --fork <owner/name or git URL>')"
+  tgit check-ref-format --branch "$fork_branch" >/dev/null 2>&1 || die "$fork_branch is no name for a branch."
+  case $fork_branch in
+    main | master | "$onto") die "the commits do not go onto $fork_branch of your fork, which is the place for upstream's. Name another:" "$(next "pr --fork $fork --branch rewact")" ;;
   esac
-  url=$(fork_url "$FORK")
+  url=$(fork_url "$fork")
   refuse_upstream "$url"
 
   refuse_in_progress
   tip=$(branch_tip)
   [ -n "$tip" ] || die "there is no branch $BRANCH in $TARGET to push." "$(next apply)"
-  base=$(known_base) || die "it is not known where the series on $BRANCH starts." "$(next 'export --base COMMIT')"
+  base=$(known_base "$series") || die "it is not known where the series on $BRANCH starts." "$(next 'export --base COMMIT')"
   [ "$tip" != "$base" ] || die "there is no commit on $BRANCH to push." "$(next apply)"
   if ! on_branch || [ -z "$(changed_files)" ]; then :; else
-    die "there are changes that no commit holds, so the pull request would lack them:" "$(changed_files | indent)" \
+    die "there are uncommitted changes, which the pull request would lack:" "$(changed_files | indent)" \
       "Commit them, or  $(in_target stash push)"
   fi
   if [ -n "$(tgit config rewact.source || true)" ]; then
     die "$TARGET comes from $(tgit config rewact.source), so its commits have no history in common with a fork. Use a clone of yours:" \
-      "git clone $(quoted "$url") my-lerobot" "$0 --target my-lerobot apply" "$0 --target my-lerobot pr --fork $(quoted "$FORK")"
+      "git clone $(quoted "$url") my-lerobot" "$0 --target my-lerobot apply" "$0 --target my-lerobot pr --fork $(quoted "$fork")"
   fi
 
   # what is there, and whether it is ours
-  if ! there=$(GIT_TERMINAL_PROMPT=0 tgit ls-remote "$url" "refs/heads/$branch" 2>"$TMP/error"); then
+  if ! there=$(GIT_TERMINAL_PROMPT=0 tgit ls-remote "$url" "refs/heads/$fork_branch" 2>"$TMP/error"); then
     die "the fork $url does not answer:" "$(cat "$TMP/error")" "Does it exist, and may you read it?  On GitHub:  https://github.com/$UPSTREAM_REPO/fork"
   fi
   there=${there%%[!0-9a-f]*}
-  pushed=refs/rewact/pushed/$(printf '%s' "$url" | git hash-object --stdin | cut -c 1-12)/$branch
+  pushed=refs/rewact/pushed/$(printf '%s' "$url" | git hash-object --stdin | cut -c 1-12)/$fork_branch
   if [ "$there" = "$tip" ]; then
-    say "Branch $branch of $url has these commits already."
+    say "Branch $fork_branch of $url has these commits already."
   elif [ -z "$there" ] || tgit merge-base --is-ancestor "$there" "$tip" 2>/dev/null ||
     [ "$there" = "$(tgit rev-parse -q --verify "$pushed" || true)" ]; then
     # The lease makes the server refuse when somebody pushed in the meantime.
-    GIT_LFS_SKIP_PUSH=1 tgit push --quiet --force-with-lease="refs/heads/$branch:$there" "$url" "$tip:refs/heads/$branch" 2>"$TMP/error" ||
+    GIT_LFS_SKIP_PUSH=1 tgit push --quiet --force-with-lease="refs/heads/$fork_branch:$there" "$url" "$tip:refs/heads/$fork_branch" 2>"$TMP/error" ||
       die "the push to $url was refused:" "$(cat "$TMP/error")"
-    say "Pushed $(tgit rev-list --count "$base..$tip") commits to branch $branch of $url."
+    say "Pushed $(tgit rev-list --count "$base..$tip") commits to branch $fork_branch of $url."
   else
-    die "branch $branch of $url holds commits that were not pushed from here, and they stay." \
-      "To look at them:  $(in_target fetch "$(quoted "$url")" "$branch")" \
-      "To use another branch:  $(next "pr --fork $FORK --branch $branch-2")"
+    die "branch $fork_branch of $url holds commits that were not pushed from here, and they stay." \
+      "To look at them:  $(in_target fetch "$(quoted "$url")" "$fork_branch")" \
+      "To use another branch:  $(next "pr --fork $fork --branch $fork_branch-2")"
   fi
   tgit update-ref "$pushed" "$tip"
 
-  pull_request_text "$base" "$tip"
-  choose_series "$base" || true
+  pull_request_text "$base" "$tip" "$5"
   below=$(tgit rev-list --count "$base" --not --remotes --tags)
   if [ "$below" != 0 ]; then
-    say "Mind: below the series lie $below commits of your own, which the pull request would hold as well. For one without"
-    say "them, check out the release and apply there:  $(in_target checkout --detach "${UPSTREAM_TAG:-<release>}")"
+    release='<release>'
+    if name=$(choose_series "$series" "$base"); then release=$(release_of "$name"); fi
+    say "Note: the series is on top of $below commits of your own, which the pull request would include. For one without"
+    say "them, check out the release and apply there:  $(in_target checkout --detach "$release")"
   fi
   owner=$(printf '%s' "$url" | sed -n 's#.*github\.com[:/]\([^/]*\)/[^/]*$#\1#p')
   if [ -z "$owner" ]; then
-    say "The fork is not on GitHub: open the pull request there, from $branch onto $onto."
+    say "The fork is not on GitHub: open the pull request there, from $fork_branch onto $onto."
   elif command -v gh >/dev/null && gh auth status >/dev/null 2>&1; then
-    if gh pr create --repo "$UPSTREAM_REPO" --base "$onto" --head "$owner:$branch" --title "$(cat "$TMP/title")" --body-file "$TMP/body"; then
+    if gh pr create --repo "$UPSTREAM_REPO" --base "$onto" --head "$owner:$fork_branch" --title "$(cat "$TMP/title")" --body-file "$TMP/body"; then
       return 0
     fi
     say "gh did not open it: see above. By hand:"
-    say "  https://github.com/$UPSTREAM_REPO/compare/$onto...$owner:$branch?expand=1"
+    say "  https://github.com/$UPSTREAM_REPO/compare/$onto...$owner:$fork_branch?expand=1"
   else
     say "Open the pull request here:"
-    say "  https://github.com/$UPSTREAM_REPO/compare/$onto...$owner:$branch?expand=1"
+    say "  https://github.com/$UPSTREAM_REPO/compare/$onto...$owner:$fork_branch?expand=1"
   fi
   say ""
   say "Title: $(cat "$TMP/title")"
@@ -96,7 +96,7 @@ refuse_upstream() {
   done
 }
 
-# Where a push to an address really goes: git's setting url.<address>.pushInsteadOf, the longest that fits.
+# push_url URL: where a push really goes: git's setting url.<address>.pushInsteadOf, the longest that fits.
 push_url() {
   tgit config --get-regexp '^url\..*\.pushinsteadof$' | awk -v url="$1" '
     { key = $1; sub(/^url\./, "", key); sub(/\.pushinsteadof$/, "", key)
@@ -104,12 +104,12 @@ push_url() {
     END { print (result == "" ? url : result) }'
 }
 
-# Title and body from what the patches say of themselves, into $TMP/title and $TMP/body.
+# pull_request_text BASE TIP TITLE: title and body, made from the commit messages, into $TMP/title and $TMP/body.
 pull_request_text() {
   local commit
   tgit log --reverse --format='%s' "$1..$2" >"$TMP/subjects"
-  if [ -n "$TITLE" ]; then
-    say "$TITLE" >"$TMP/title"
+  if [ -n "$3" ]; then
+    say "$3" >"$TMP/title"
   else
     sed -n 1p "$TMP/subjects" >"$TMP/title"
   fi

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016,SC2034,SC2153,SC2154
+# shellcheck shell=bash disable=SC2016 # the $ signs in quotes are awk's
 # The patch series: which there are, for which files each was made, and the lint. Sourced by apply_patches.sh.
 
 # All series, the newest release first.
@@ -9,20 +9,30 @@ series_names() {
   done | sed 's/^v//' | sort -t. -k1,1nr -k2,2nr -k3,3nr | sed 's/^\([0-9]\)/v\1/'
 }
 
-# Sets SERIES, SERIES_DIR and the three UPSTREAM_ values.
-load_series() {
-  SERIES=$1
-  SERIES_DIR=$ROOT/patches/$1
-  [ -f "$SERIES_DIR/UPSTREAM" ] || die "there is no series patches/$1." "There are: $(series_names | tr '\n' ' ')"
-  UPSTREAM_TAG='' UPSTREAM_COMMIT='' UPSTREAM_SDIST_SHA256=''
-  # shellcheck source=/dev/null
-  . "$SERIES_DIR/UPSTREAM"
+newest_series() { series_names | head -n 1; }
+
+series_dir() { printf '%s' "$ROOT/patches/$1"; }
+is_series() { [ -f "$ROOT/patches/$1/UPSTREAM" ]; }
+require_series() { is_series "$1" || die "there is no series patches/$1." "There are: $(series_names | tr '\n' ' ')"; }
+require_patches() {
+  require_series "$1"
+  [ "$(patch_count "$(series_dir "$1")")" -gt 0 ] || die "patches/$1 holds no patch."
+}
+
+# A value of a series' UPSTREAM: $(upstream v0.6.1 COMMIT)
+upstream() { sed -n "s/^UPSTREAM_$2=//p" "$ROOT/patches/$1/UPSTREAM"; }
+
+# The release of a series as git knows it: its tag, or its commit where it has none.
+release_of() {
+  local tag
+  tag=$(upstream "$1" TAG)
+  printf '%s' "${tag:-$(upstream "$1" COMMIT)}"
 }
 
 patch_files() { find "$1" -maxdepth 1 -name '[0-9][0-9][0-9][0-9]-*.patch' | sort; }
 patch_count() { patch_files "$1" | wc -l | tr -d ' '; }
 
-# One hash for the patches as they lie in the folder.
+# One hash for the patches in a folder.
 series_hash() {
   local file
   patch_files "$1" | while IFS= read -r file; do
@@ -42,7 +52,8 @@ touched() {
     }'
 }
 
-# The files of COMMIT that are not those a series was made for, one line each: nothing when it fits.
+# misfits COMMIT DIR: the files of COMMIT that are not those the series in DIR was made for, one line each.
+# Prints nothing when it fits.
 misfits() {
   touched "$2" >"$TMP/touched"
   awk '{ print $2 }' "$TMP/touched" | tr '\n' '\0' |
@@ -54,49 +65,47 @@ misfits() {
     blob[$2] != $1 { print $2 " differs" }' FS='[ \t]' "$TMP/present" FS=' ' "$TMP/touched"
 }
 
-# Loads the series for COMMIT: the one asked for, or the one whose files are COMMIT's. The version that
-# COMMIT calls itself by is only a hint where several fit: main has the next one right after a release.
-# Returns 1 when none fits.
+# choose_series SERIES COMMIT: prints the series for COMMIT: the one asked for, or the one whose files are
+# COMMIT's. The version in COMMIT's pyproject.toml is only a hint where several fit: main has the next one right
+# after a release. Returns 1 when none fits.
 choose_series() {
-  local commit=$1 hint name
-  if [ -n "$SERIES_WISH" ]; then
-    load_series "$SERIES_WISH"
-    [ "$(patch_count "$SERIES_DIR")" -gt 0 ] || die "patches/$SERIES holds no patch."
-    [ -z "$(misfits "$commit" "$SERIES_DIR")" ]
+  local series=$1 commit=$2 hint name
+  if [ -n "$series" ]; then
+    [ -z "$(misfits "$commit" "$(series_dir "$series")")" ] || return 1
+    say "$series"
     return
   fi
   hint=v$(tgit cat-file -p "$commit:pyproject.toml" 2>/dev/null | sed -n 's/^version *= *"\(.*\)"/\1/p' | head -n 1)
   for name in "$hint" $(series_names); do
-    [ -f "$ROOT/patches/$name/UPSTREAM" ] && [ "$(patch_count "$ROOT/patches/$name")" -gt 0 ] || continue
-    if [ -z "$(misfits "$commit" "$ROOT/patches/$name")" ]; then
-      load_series "$name"
-      return 0
+    if ! is_series "$name" || [ "$(patch_count "$(series_dir "$name")")" = 0 ]; then continue; fi
+    if [ -z "$(misfits "$commit" "$(series_dir "$name")")" ]; then
+      say "$name"
+      return
     fi
   done
   return 1
 }
 
-# Says for every series in question which files are in its way.
+# explain_misfits SERIES COMMIT: says for the series asked for, or for all, which files of COMMIT differ.
 explain_misfits() {
-  local name names=$SERIES_WISH
-  [ -n "$names" ] || names=$(series_names)
-  for name in $names; do
-    say "patches/$name was made for other files than those of $(tgit rev-parse --short "$1"):"
-    misfits "$1" "$ROOT/patches/$name" | sed -n '1,10p;11s/.*/…/p' | indent
+  local name
+  for name in ${1:-$(series_names)}; do
+    say "patches/$name was made for other files than those of $(short "$2"):"
+    misfits "$2" "$(series_dir "$name")" | sed -n '1,10p;11s/.*/…/p' | indent
   done
 }
 
 # The subject of a patch file, which may go over several lines.
 subject_of() { awk '/^Subject: / { text = substr($0, 10); on = 1; next } on && /^ / { text = text $0; next } on { exit } END { print text }' "$1"; }
 
-# Writes the patches of BASE..TIP into a folder, from the sandbox.
+# format_series BASE TIP DIR: writes the patches of the sandbox's commits BASE..TIP into DIR.
 format_series() {
   open_sandbox
   sgit format-patch --quiet --zero-commit --no-signature --full-index --no-stat --no-numbered --keep-subject \
     --no-encode-email-headers --no-renames --binary --output-directory "$3" "$1..$2"
 }
 
-# The lint of the patches. Prints one line for each fault.
+# The lint of the patches in a folder. Prints one line for each fault.
 lint_series() {
   local dir=$1 file number=0
   patch_files "$dir" >"$TMP/files"
@@ -171,20 +180,19 @@ lint_series() {
     END { finish() }'
 }
 
-# Writes UPSTREAM for a series on COMMIT into a folder.
+# write_upstream COMMIT DIR: writes UPSTREAM, for a series on COMMIT, into DIR.
 write_upstream() {
-  local commit=$1 dir=$2 tag='' sha='' name
+  local commit=$1 dir=$2 tag sha='' name
   for name in $(series_names); do # the import of an sdist: its release is known already
-    if [ "$(load_series "$name" && tgit rev-parse -q --verify "refs/tags/pypi-$UPSTREAM_TAG^{commit}")" = "$commit" ]; then
-      cp "$ROOT/patches/$name/UPSTREAM" "$dir/UPSTREAM"
+    if [ "$(tgit rev-parse -q --verify "refs/tags/pypi-$(upstream "$name" TAG)^{commit}")" = "$commit" ]; then
+      cp "$(series_dir "$name")/UPSTREAM" "$dir/UPSTREAM"
       return
     fi
   done
   tag=$(tgit tag --points-at "$commit" | grep -E '^v[0-9]+(\.[0-9]+)+$' | head -n 1 || true)
   [ -z "$tag" ] || sha=$(sdist_sha256 "${tag#v}")
   {
-    echo "# The LeRobot release that this series applies to. Plain KEY=VALUE lines: bash sources this file, make"
-    echo "# includes it, Python splits it."
+    echo "# The LeRobot release that this series applies to. Plain KEY=VALUE lines, read by bash and Python."
     if [ -z "$tag" ]; then
       echo "# A commit without a release: PyPI has no source distribution of it, so make setup needs a git source."
     elif [ -z "$sha" ]; then
@@ -196,9 +204,10 @@ write_upstream() {
   } >"$dir/UPSTREAM"
 }
 
-# The commit in the target that is the loaded series' release: upstream's own, or the import of its sdist.
+# The commit in the target that a series was made for: upstream's own, or the import of its sdist.
 pristine() {
-  tgit rev-parse -q --verify "$UPSTREAM_COMMIT^{commit}" || tgit rev-parse -q --verify "refs/tags/pypi-$UPSTREAM_TAG^{commit}"
+  tgit rev-parse -q --verify "$(upstream "$1" COMMIT)^{commit}" ||
+    tgit rev-parse -q --verify "refs/tags/pypi-$(upstream "$1" TAG)^{commit}"
 }
 
 # The sha256 of PyPI's sdist, from the index that pip uses; nothing when it is not there.

@@ -1,43 +1,36 @@
-# shellcheck shell=bash disable=SC2034,SC2153,SC2154
+# shellcheck shell=bash
 # The checkout: is it one, what state is it in, what would be lost, and how that is saved first.
 # Sourced by apply_patches.sh.
 #
 # What the tool keeps in a checkout, beside the branch `rewact`:
-#   refs/rewact/base      the commit that the series was put on
-#   refs/rewact/tip       the last state of the branch that is in a series folder: nothing beyond it is at risk
-#   refs/rewact/pending   where a checkout was heading while it ran; left behind only when it was cut off
-#   refs/rewact/last      what the branch was before it was taken off or replaced
+#   refs/rewact/base      the commit that the series was applied to
+#   refs/rewact/tip       the last state of the branch that is in a series folder: only commits after it can be lost
+#   refs/rewact/pending   where a running checkout goes; left behind only when it was interrupted
+#   refs/rewact/last      what the branch was before it was removed or replaced
 #   refs/rewact/backup/*  what FORCE=1 saved
 #   config rewact.from    where unapply returns to: a branch (refs/heads/…) or a commit
-#   config rewact.series, rewact.hash   the series, and its hash, that apply or export last dealt with
+#   config rewact.series, rewact.hash   the series, and its hash, that apply or export used last
 
-# Sets TARGET to its full path, and the places of its git directory that are looked at later.
-open_target() {
-  local shown=${TARGET_GIVEN:-$TARGET_DEFAULT} prefix inside
-  [ -d "$TARGET" ] || die "$shown does not exist." "$(how_to_fill)"
-  TARGET=$(cd "$TARGET" && pwd)
-  if ! git -C "$TARGET" rev-parse --show-prefix --is-inside-work-tree --path-format=absolute --git-path . \
-    --git-path index.lock --git-path objects --git-path shallow >"$TMP/where" 2>"$TMP/error"; then
+# Refuses a target that is no LeRobot checkout of its own.
+check_target() {
+  local prefix inside
+  if ! git -C "$TARGET" rev-parse --show-prefix --is-inside-work-tree >"$TMP/where" 2>"$TMP/error"; then
     if grep -q 'dubious ownership' "$TMP/error"; then
-      die "git does not trust $shown, since another user owns it:" "$(grep -m 1 'safe.directory' "$TMP/error")"
+      die "git does not trust $TARGET_SHOWN, since another user owns it:" "$(grep -m 1 'safe.directory' "$TMP/error")"
     fi
-    die "$shown is no git checkout." "$(how_to_fill)"
+    die "$TARGET_SHOWN is no git checkout." "$(how_to_fill)"
   fi
   {
     read -r prefix
     read -r inside
-    IFS= read -r GIT_FOLDER
-    IFS= read -r INDEX_LOCK
-    IFS= read -r OBJECTS
-    IFS= read -r SHALLOW
   } <"$TMP/where"
-  [ "$inside" = true ] || die "$shown is a repository without files: apply needs a checkout of it." \
+  [ "$inside" = true ] || die "$TARGET_SHOWN is a repository without files: apply needs a checkout of it." \
     "git clone $(quoted "$TARGET") my-lerobot"
   # In a folder of another repository, as an empty submodule is, git would act on that one.
-  [ -z "$prefix" ] || die "$shown is no repository of its own, but a folder of $(git -C "$TARGET" rev-parse --show-toplevel)." "$(how_to_fill)"
+  [ -z "$prefix" ] || die "$TARGET_SHOWN is no repository of its own, but a folder of $(git -C "$TARGET" rev-parse --show-toplevel)." "$(how_to_fill)"
   if ! tgit rev-parse -q --verify HEAD:src/lerobot >/dev/null; then
-    tgit rev-parse -q --verify 'HEAD^{commit}' >/dev/null || die "$shown has no commit yet." "$(how_to_fill)"
-    die "$shown is no LeRobot checkout: it has no src/lerobot." "$(how_to_fill)"
+    tgit rev-parse -q --verify 'HEAD^{commit}' >/dev/null || die "$TARGET_SHOWN has no commit yet." "$(how_to_fill)"
+    die "$TARGET_SHOWN is no LeRobot checkout: it has no src/lerobot." "$(how_to_fill)"
   fi
 }
 
@@ -54,15 +47,16 @@ head_branch() { tgit symbolic-ref -q HEAD || true; } # empty when HEAD is detach
 branch_tip() { tgit rev-parse -q --verify "refs/heads/$BRANCH^{commit}" || true; }
 on_branch() { [ "$(head_branch)" = "refs/heads/$BRANCH" ]; }
 ref() { tgit rev-parse -q --verify "refs/rewact/$1^{commit}" || true; }
-set_ref() { tgit update-ref -m "rewact: $command" "refs/rewact/$1" "$2"; }
+set_ref() { tgit update-ref -m "rewact: $COMMAND" "refs/rewact/$1" "$2"; }
 drop_ref() { tgit update-ref -d "refs/rewact/$1"; }
 short() { tgit rev-parse --short "$1"; }
 
 # ---------------------------------------------------------------- reasons to refuse
 
-# Which git command waits for its end in the target: am, rebase, merge, cherry-pick, revert, bisect.
+# Which git command is unfinished in the target: am, rebase, merge, cherry-pick, revert, bisect.
 in_progress() {
-  local dir=$GIT_FOLDER
+  local dir
+  dir=$(git_path .)
   if [ -f "$dir/rebase-apply/applying" ]; then
     echo am
   elif [ -d "$dir/rebase-apply" ] || [ -d "$dir/rebase-merge" ]; then
@@ -79,21 +73,23 @@ in_progress() {
 }
 
 refuse_in_progress() {
-  local what
+  local what lock
   what=$(in_progress)
   case $what in
     "") ;;
     bisect) die "a bisect is under way in $TARGET. End it first:" "$(in_target bisect reset)" ;;
     am) explain_am ;;
-    *) die "a $what is under way in $TARGET. Finish it or give it up, then run this again:" \
+    *) die "a $what is under way in $TARGET. Finish or abort it, then run this again:" \
       "$(in_target "$what" --continue)" "$(in_target "$what" --abort)" ;;
   esac
-  [ ! -f "$INDEX_LOCK" ] || die "another git command is at work in $TARGET, or one was killed there. If none runs any more:" "rm $(quoted "$INDEX_LOCK")"
+  lock=$(git_path index.lock)
+  [ ! -f "$lock" ] || die "another git command is at work in $TARGET, or one was killed there. If none runs any more:" "rm $(quoted "$lock")"
 }
 
-# A stopped `git am`: which patch, which files and lines, and the three ways on.
+# A stopped `git am`: which patch, which files and lines, and the three ways to go on.
 explain_am() {
-  local dir=$GIT_FOLDER/rebase-apply file
+  local dir file
+  dir=$(git_path rebase-apply)
   {
     say "apply_patches.sh: an \`am\` is under way in $TARGET, at patch $(cat "$dir/next" 2>/dev/null) of $(cat "$dir/last" 2>/dev/null):"
     sed -n 's/^Subject: //p' "$dir/info" 2>/dev/null | sed 's/^/    /'
@@ -102,28 +98,28 @@ explain_am() {
     done
     say "  To resolve it:  edit these files, then  $(in_target add FILE…)  and  $(in_target am --continue)"
     if on_branch && [ -n "$(ref base)" ]; then
-      say "  To give it up:  $(in_target am --abort)  and  $(next unapply)"
-      say "  When it is through, keep the result as a series of its own:  $(next "export --series $(name_of "$(ref base)")")"
+      say "  To abort it:    $(in_target am --abort)  and  $(next unapply)"
+      say "  When it is finished, keep the result as a series of its own:  $(next "export --series $(name_of "$(ref base)")")"
     else
-      say "  To give it up:  $(in_target am --abort)"
+      say "  To abort it:    $(in_target am --abort)"
     fi
   } >&2
   exit 1
 }
 
-# The branch is one for all worktrees of a repository, and `checkout -B` would take it away from another.
+# All worktrees of a repository share the branch, and `checkout -B` would take it away from another one.
 refuse_other_worktree() {
   local other
   if on_branch; then return 0; fi
   other=$(tgit worktree list --porcelain | awk -v ref="refs/heads/$BRANCH" '
     /^worktree / { path = substr($0, 10) } $1 == "branch" && $2 == ref { print path }')
   [ -z "$other" ] || die "branch $BRANCH is checked out in another worktree of this repository, $other." \
-    "Work there:  $(quoted "$0") --target $(quoted "$other") $command"
+    "Work there:  $(quoted "$0") --target $(quoted "$other") $COMMAND"
 }
 
 changed_files() { tgit status --porcelain --untracked-files=no; }
 
-# Files that the checkout of TIP would have to write over although git does not know them.
+# in_the_way TIP: untracked files that a checkout of TIP would have to overwrite.
 in_the_way() {
   local path
   tgit diff-tree -r --name-only --no-renames --diff-filter=A HEAD "$1" | while IFS= read -r path; do
@@ -134,13 +130,13 @@ in_the_way() {
   done
 }
 
-# Files whose changes `git status` was told to hide; a checkout may write over them without a word.
+# Files whose changes `git status` was told to hide; a checkout may overwrite them without a message.
 hidden_files() {
   tgit diff-tree -r --name-only --no-renames HEAD "$1" | tr '\n' '\0' | xargs -0 git -C "$TARGET" ls-files -v -- | sed -n 's/^[a-zS] //p'
 }
 
 # Refuses to move the checkout to COMMIT while something of the user's is in the way; with FORCE=1 saves
-# it first. What stands in no one's way, such as other untracked files, stays where it is.
+# it first. Other untracked files are not in the way, and stay where they are.
 make_way_for() {
   local commit=$1 changed blocked hidden
   hidden=$(hidden_files "$commit")
@@ -154,26 +150,26 @@ make_way_for() {
     return 0
   fi
   {
-    if cut_off; then
-      say "apply_patches.sh: a checkout was cut off half way in $TARGET. Nothing of yours is among the files that differ:"
+    if interrupted; then
+      say "apply_patches.sh: a checkout was interrupted in $TARGET. Nothing of yours is among the files that differ:"
     else
       say "apply_patches.sh: $TARGET holds work that would be in the way:"
     fi
     [ -z "$changed" ] || say "$changed" | sed -n '1,20p;21s/.*/…/p' | sed 's/^/    /'
-    [ -z "$blocked" ] || say "$blocked" | sed -n '1,20p;21s/.*/…/p' | sed 's/$/  (not in git; the series adds a file of this name)/; s/^/    /'
-    if cut_off; then
-      say "  To finish it:  FORCE=1 $(next "$command")"
+    [ -z "$blocked" ] || say "$blocked" | sed -n '1,20p;21s/.*/…/p' | sed 's/$/  (untracked; the series adds a file of this name)/; s/^/    /'
+    if interrupted; then
+      say "  To finish it:  FORCE=1 $(next "$COMMAND")"
     else
       [ -z "$changed" ] || say "  Commit it, or put it away:  $(in_target stash push)"
       [ -z "$blocked" ] || say "  Move these files to another place."
-      say "  Or let it be saved to a backup ref first:  FORCE=1 $(next "$command")"
+      say "  Or let it be saved to a backup ref first:  FORCE=1 $(next "$COMMAND")"
     fi
   } >&2
   exit 1
 }
 
 # Is all that differs from HEAD what an interrupted checkout of ours was about to write?
-cut_off() {
+interrupted() {
   local goal path
   goal=$(ref pending)
   [ -n "$goal" ] || return 1
@@ -220,7 +216,7 @@ save_work() {
     others=$(GIT_INDEX_FILE=$TMP/others tgit write-tree)
     set -- "$@" -p "$(plain_commit -m "rewact: files that were not in git" "$others")"
   fi
-  set_ref "$name" "$(plain_commit "$@" -m "rewact: saved before $command" "$work")"
+  set_ref "$name" "$(plain_commit "$@" -m "rewact: saved before $COMMAND" "$work")"
   say "Your work is saved at refs/rewact/$name. To bring it back:  $(in_target stash apply "refs/rewact/$name")"
   tgit reset --quiet --hard HEAD
   if [ -n "$blocked" ]; then
@@ -239,12 +235,12 @@ save_branch() {
 
 # switch_to COMMIT [BRANCH-NAME-TO-CREATE-OR-MOVE | refs/heads/NAME]: the only place where files change.
 switch_to() {
-  local commit=$1 branch=${2:-}
+  local commit=$1 name=${2:-}
   set_ref pending "$commit"
-  case $branch in
+  case $name in
     "") set -- --detach "$commit" ;;
-    refs/heads/*) set -- "${branch#refs/heads/}" -- ;;
-    *) set -- -B "$branch" "$commit" ;;
+    refs/heads/*) set -- "${name#refs/heads/}" -- ;;
+    *) set -- -B "$name" "$commit" ;;
   esac
   if ! tgit checkout --quiet --no-overwrite-ignore "$@" 2>"$TMP/error"; then
     drop_ref pending
