@@ -44,6 +44,9 @@ check-patches: $(if $(TARGET),,setup) ## lint the series, apply it to a pristine
 bump: ## a new series for another LeRobot release or commit (VERSION=v0.6.2)
 	@$(PATCHES) $(where) bump $(call quote,$(VERSION))
 
+check-bump: setup ## rebase the series onto v0.6.0 and a later main, and test it there (LEROBOT_URL=<clone with history> NO_TESTS=1)
+	@$(PYTHON) scripts/check_bump.py $(call quote,$(LEROBOT_URL)) $(if $(NO_TESTS),--no-tests) $(ARGS)
+
 series-figures: setup ## how much of LeRobot the series changes, and how much of itself it takes back (SERIES=)
 	@$(PYTHON) scripts/series_figures.py $(call flag,series,$(SERIES))
 

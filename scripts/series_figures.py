@@ -25,6 +25,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from patch_tool.series import find_series, patch_files, read_upstream
+
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "src/lerobot/policies/act/modeling_act.py"
 HUNK = re.compile(r"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -138,11 +140,6 @@ class Replay:
         return {path: self.git("show", f"{tree}:{path}").count("\n") + 1 for path in present if path}
 
 
-def read_upstream(series: Path) -> dict[str, str]:
-    lines = (series / "UPSTREAM").read_text().splitlines()
-    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-
-
 def pinned_commit(target: Path, series: Path) -> str:
     """The commit of `target` that the series is made for: LeRobot's own, or the import of its sdist."""
     upstream = read_upstream(series)
@@ -158,7 +155,7 @@ def pinned_commit(target: Path, series: Path) -> str:
 
 
 def measure(target: Path, series: Path) -> Figures:
-    files = sorted(series.glob("[0-9][0-9][0-9][0-9]-*.patch"))
+    files = patch_files(series)
     if not files:
         raise SystemExit(f"series_figures: {series} holds no patch.")
     with tempfile.TemporaryDirectory(prefix="rewact.") as folder:
@@ -179,13 +176,8 @@ def main() -> None:
         "--target", type=Path, default=ROOT / "lerobot", help="a LeRobot checkout to read from"
     )
     args = parser.parse_args()
-    if args.series is None:
-        names = [folder.parent.name for folder in ROOT.glob("patches/*/UPSTREAM")]
-        args.series = max(names, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
-    series = ROOT / "patches" / args.series
-    if not (series / "UPSTREAM").is_file():
-        raise SystemExit(f"series_figures: there is no series patches/{args.series}.")
-    print(report(args.series, measure(args.target, series)))
+    series = find_series(args.series)
+    print(report(series.name, measure(args.target, series)))
 
 
 if __name__ == "__main__":

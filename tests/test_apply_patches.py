@@ -765,6 +765,20 @@ def test_bump_by_three_way_merge(project):
     assert "the same." in project.run("--series", "v0.7.0", "check")
 
 
+def test_bump_merges_where_the_series_was_never_applied(project, lerobot):
+    """The third patch wants a merge, with the file as the first two left it; no clone of upstream's has that."""
+    project.run("apply")
+    lerobot.edit(ACT, "modeling_act_20 = 20\n", "modeling_act_20 = 'reward'\n")
+    lerobot.commit("feat(act): one more\n\nMore." + TRAILERS, day=7)
+    project.run("export")
+    release(
+        project, lambda upstream: upstream.edit(ACT, "modeling_act_22 = 22", "modeling_act_22 = 'beside it'")
+    )
+    fresh = project.clone("fresh", "--branch", "v0.7.0")
+    output = project.run("bump", "v0.7.0", target=fresh)
+    assert output.count(": clean") == 2 and output.count(": 3-way merge") == 1
+
+
 def test_bump_with_conflict_writes_nothing(project):
     def edit(upstream):
         upstream.edit(ACT, "modeling_act_10 = 10\n", "modeling_act_10 = 'another'\n")
