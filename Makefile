@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump check-bump series-figures pr \
-	demo-dataset train label visualise calibrate score benchmark benchmark-speed test test-upstream lint clean
+	demo-dataset train label visualise calibrate score benchmark benchmark-speed test test-upstream lint types clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -41,8 +41,8 @@ export: ## make the commits on branch rewact the patch series again (TARGET= SER
 check-patches: $(if $(TARGET),,setup) ## lint the series, apply it to a pristine copy, export it, compare
 	@$(PATCHES) $(where) check
 
-bump: ## a new series for another LeRobot release or commit (VERSION=v0.6.2)
-	@$(PATCHES) $(where) bump $(call quote,$(VERSION))
+bump: ## a new series for another LeRobot release or commit (VERSION=v0.6.2 OUTPUT=<folder outside patches/>)
+	@$(PATCHES) $(where) bump $(call quote,$(VERSION)) $(call flag,output,$(OUTPUT))
 
 check-bump: setup ## rebase the series onto v0.6.0 and a later main, and test it there (LEROBOT_URL=<clone with history> NO_TESTS=1)
 	@$(PYTHON) scripts/check_bump.py $(call quote,$(LEROBOT_URL)) $(if $(NO_TESTS),--no-tests) $(ARGS)
@@ -101,7 +101,7 @@ test: apply ## all tests: those that the series adds to LeRobot, and our own (PY
 test-upstream: setup ## LeRobot's own tests on the pristine and the patched tree, and the difference (ALL=1 for every test)
 	@$(PYTHON) scripts/test_upstream.py $(if $(ALL),--all) $(ARGS)
 
-lint: setup ## ruff, shellcheck, the page's syntax where node is there, and the lint of the patches
+lint: apply ## ruff, shellcheck, the labelling page's syntax where node is there, and the patches
 	@$(PYTHON) -m ruff check --config lerobot/pyproject.toml scripts tests
 	@$(PYTHON) -m ruff format --check --config lerobot/pyproject.toml scripts tests
 	@.venv/bin/shellcheck -x *.sh scripts/*.sh $(wildcard scripts/patch_tool/*.sh) $(wildcard .ci/run)
@@ -110,6 +110,9 @@ lint: setup ## ruff, shellcheck, the page's syntax where node is there, and the 
 		if [ -n "$$files" ]; then ../.venv/bin/ruff check $$files && ../.venv/bin/ruff format --check $$files; fi
 	@$(PATCHES) check
 
+types: setup ## mypy over the scripts
+	@$(PYTHON) -m mypy
+
 clean: ## remove caches; .venv, lerobot/, data sets and outputs stay
-	@rm -rf .pytest_cache .ruff_cache lerobot/.pytest_cache lerobot/.ruff_cache
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache lerobot/.pytest_cache lerobot/.ruff_cache
 	@find scripts tests lerobot/src lerobot/tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -97,15 +97,12 @@ def find_uv() -> Path:
 
 def install(tree: Path, venv: Path) -> Path:
     """An environment from the tree's own pyproject.toml, as scripts/setup.sh makes it: its Python."""
-    setup = (ROOT / "scripts/setup.sh").read_text()
-    extras, version = (
-        re.search(rf"^{key}=(.+)$", setup, re.M).group(1) for key in ("EXTRAS", "PYTHON_VERSION")
-    )
+    setup = dict(re.findall(r"^([A-Z_]+)=(\S+)", (ROOT / "scripts/setup.sh").read_text(), re.M))
     python = venv / "bin/python"
-    run(find_uv(), "venv", "--quiet", "--python", version, venv)
+    run(find_uv(), "venv", "--quiet", "--python", setup["PYTHON_VERSION"], venv)
     run(
         find_uv(), "pip", "install", "--quiet", "--python", python, "--no-sources",
-        "--editable", f"{tree}[{extras}]", "--requirement", ROOT / "scripts/requirements.txt",
+        "--editable", f"{tree}[{setup['EXTRAS']}]", "--requirement", ROOT / "scripts/requirements.txt",
     )  # fmt: skip
     return python
 
@@ -171,7 +168,7 @@ def summary(version: str, patches: int, results: TestResults, expected: dict[str
 def check(url: str, target: Path, version: str, series: Path, folder: Path, tests: bool) -> tuple[bool, str]:
     """One release or commit: whether all is well, and the summary."""
     bumped, tree, venv = folder / "series", folder / "tree", folder / "venv"
-    tool = ["bash", ROOT / "apply_patches.sh", "--target", target, "--series", series.name]
+    tool = ["bash", str(ROOT / "apply_patches.sh"), "--target", str(target), "--series", series.name]
     done = run(*tool, "bump", version, "--output", bumped, check=False)
     # name the user's clone, which stays, in place of ours
     report = [line.replace(str(target), url) for line in done.stdout.splitlines() if str(folder) not in line]
