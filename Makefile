@@ -26,16 +26,16 @@ help: ## list the targets
 setup: ## fill lerobot/ and make .venv (LEROBOT_URL=<git URL or path>)
 	@scripts/setup.sh
 
-apply: $(if $(TARGET),,setup) ## put the patches on lerobot/ as commits on branch rewact (TARGET=<your clone> SERIES= FORCE=1)
+apply: $(if $(TARGET),,setup) ## commit the patches to branch rewact of lerobot/ (TARGET=<your clone> SERIES= FORCE=1)
 	@$(PATCHES) $(where) apply
 
-unapply: ## take them off again: lerobot/ is exactly as it was (TARGET= FORCE=1)
+unapply: ## remove them: lerobot/ is exactly as it was (TARGET= FORCE=1)
 	@$(PATCHES) $(where) unapply
 
 status: ## what is applied where, and what to do next (TARGET=)
 	@$(PATCHES) $(where) status
 
-export: ## make the commits on branch rewact the patch series again (TARGET= SERIES=)
+export: ## write the commits on branch rewact back to the patch series (TARGET= SERIES=)
 	@$(PATCHES) $(where) export
 
 check-patches: $(if $(TARGET),,setup) ## lint the series, apply it to a pristine copy, export it, compare
@@ -44,10 +44,10 @@ check-patches: $(if $(TARGET),,setup) ## lint the series, apply it to a pristine
 bump: ## a new series for another LeRobot release or commit (VERSION=v0.6.2 OUTPUT=<folder outside patches/>)
 	@$(PATCHES) $(where) bump $(call quote,$(VERSION)) $(call flag,output,$(OUTPUT))
 
-check-bump: setup ## rebase the series onto v0.6.0 and a later main, and test it there (LEROBOT_URL=<clone with history> NO_TESTS=1)
+check-bump: setup ## bump to v0.6.0 and to a later main, and test there (LEROBOT_URL=<clone with history> NO_TESTS=1)
 	@$(PYTHON) scripts/check_bump.py $(call quote,$(LEROBOT_URL)) $(if $(NO_TESTS),--no-tests) $(ARGS)
 
-series-figures: setup ## how much of LeRobot the series changes, and how much of itself it takes back (SERIES=)
+series-figures: setup ## how much of LeRobot the series changes, and of itself (SERIES=)
 	@$(PYTHON) scripts/series_figures.py $(call flag,series,$(SERIES))
 
 pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/name or URL> BRANCH=rewact BASE=main)

@@ -765,18 +765,25 @@ def test_bump_by_three_way_merge(project):
     assert "the same." in project.run("--series", "v0.7.0", "check")
 
 
-def test_bump_merges_where_the_series_was_never_applied(project, lerobot):
-    """The third patch wants a merge, with the file as the first two left it; no clone of upstream's has that."""
+@pytest.mark.parametrize("line", [22, 20])
+def test_merge_where_the_series_was_never_applied(project, lerobot, line):
+    """The third patch needs a merge, with the file as the first two left it, which no fresh clone holds."""
     project.run("apply")
     lerobot.edit(ACT, "modeling_act_20 = 20\n", "modeling_act_20 = 'reward'\n")
     lerobot.commit("feat(act): one more\n\nMore." + TRAILERS, day=7)
     project.run("export")
-    release(
-        project, lambda upstream: upstream.edit(ACT, "modeling_act_22 = 22", "modeling_act_22 = 'beside it'")
-    )
+    theirs = f"modeling_act_{line} = 'theirs'"
+    release(project, lambda upstream: upstream.edit(ACT, f"modeling_act_{line} = {line}", theirs))
     fresh = project.clone("fresh", "--branch", "v0.7.0")
-    output = project.run("bump", "v0.7.0", target=fresh)
-    assert output.count(": clean") == 2 and output.count(": 3-way merge") == 1
+    conflict = line == 20  # the very line that the patch changes
+    output = project.run("bump", "v0.7.0", "--output", "../out", target=fresh, ok=not conflict)
+    assert output.count(": clean") == 2
+    assert output.count(": conflict" if conflict else ": 3-way merge") == 1
+    output = project.run("apply", "--3way", target=fresh, ok=not conflict)
+    if conflict:
+        assert f"{ACT}:22: conflict" in output and "patch 3 of 3" in output
+    else:
+        assert fresh.subjects("v0.7.0..rewact") == [ONE, TWO, "feat(act): one more"]
 
 
 def test_bump_with_conflict_writes_nothing(project):

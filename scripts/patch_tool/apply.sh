@@ -88,7 +88,7 @@ say_already_applied() {
 }
 
 cmd_apply() {
-  local series=$1 three_way=$2 name base from old old_base='' built state=none what
+  local series=$1 three_way=$2 name base from old old_base='' built bases state=none what
   refuse_in_progress
   if name=$(already_applied "$series"); then
     say_already_applied "$name"
@@ -115,8 +115,9 @@ cmd_apply() {
   elif [ -n "$three_way" ]; then
     name=${series:-$(newest_series)}
     require_patches "$name"
+    bases=$(make_merge_bases "$name")
     if ! built=$(build "$(series_dir "$name")" "$base" --3way); then
-      apply_three_way "$name" "$base" "$from" "$old"
+      apply_three_way "$name" "$base" "$from" "$old" "$bases"
       return
     fi
   else
@@ -181,8 +182,16 @@ describe_from() {
   esac
 }
 
-# apply_three_way SERIES BASE FROM OLD-TIP: the three-way merge has conflicts, so it is done in the checkout itself,
-# where they can be resolved.
+# make_merge_bases SERIES: a three-way merge of a patch needs the files as the patches before it left them. A checkout
+# where the series was never applied does not hold these, so this applies it to its own release in the sandbox, and
+# prints the release's commit and the last one. Prints nothing where the checkout lacks the release.
+make_merge_bases() {
+  local pin tip
+  if pin=$(pristine "$1") && tip=$(build "$(series_dir "$1")" "$pin"); then say "$pin $tip"; fi
+}
+
+# apply_three_way SERIES BASE FROM OLD-TIP MERGE-BASES: the three-way merge has conflicts, so it is done in the checkout
+# itself, where they can be resolved.
 apply_three_way() {
   local name=$1 base=$2 from=$3 old=$4 file
   if grep -q 'lacks the necessary blobs' "$TMP/error"; then
@@ -194,6 +203,7 @@ apply_three_way() {
     save_branch "$old"
   fi
   make_way_for "$base"
+  [ -z "$5" ] || take_from_sandbox "${5% *}" "${5#* }"
   tgit config rewact.from "$from"
   tgit config rewact.series "$name"
   tgit config rewact.hash ''

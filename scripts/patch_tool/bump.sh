@@ -3,7 +3,7 @@
 # sandbox: the checkout is not touched, and a folder appears only when every patch applied. Sourced by apply_patches.sh.
 
 cmd_bump() {
-  local old=$1 version=$2 output=$3 commit name shown pin parent new file outcome faults number=0 conflicts=0 written=0
+  local old=$1 version=$2 output=$3 commit name shown parent new file outcome faults number=0 conflicts=0 written=0
   [ -n "$version" ] || die "bump to which release? Name a tag or a commit:" "make bump VERSION=v0.6.2   or   $(next 'bump v0.6.2')"
   old=${old:-$(newest_series)}
   require_patches "$old"
@@ -14,9 +14,7 @@ cmd_bump() {
   output=${output:-$ROOT/patches/$name}
   [ "$shown" = "$output" ] || [ ! -d "$output" ] || die "$shown is there already." "To look at it:  $(next "--series $name check")"
 
-  # A three-way merge of a patch needs the files as the patches before it left them. A checkout where the series was
-  # never applied does not hold these, so they are made first.
-  if pin=$(pristine "$old"); then build "$(series_dir "$old")" "$pin" >/dev/null || true; fi
+  make_merge_bases "$old" >/dev/null
   say "Rebasing patches/$old onto $name ($(short "$commit")):"
   sandbox_at "$commit"
   sgit reset --quiet --hard # a merge needs the files too
@@ -55,6 +53,10 @@ cmd_bump() {
     mv "$new"/* "$output"
   else
     mv "$new" "$output"
+  fi
+  if [ "$shown" = "$output" ] && is_series "$name"; then
+    say "Wrote $shown, $written patches."
+    return
   fi
   say "Wrote $shown, $written patches. To try it:"
   [ "$shown" != "$output" ] || say "  mv $(quoted "$output") $(quoted "$ROOT/patches/$name")"
