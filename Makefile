@@ -102,8 +102,8 @@ test-upstream: setup ## LeRobot's own tests on the pristine and the patched tree
 	@$(PYTHON) scripts/test_upstream.py $(if $(ALL),--all) $(ARGS)
 
 lint: apply ## ruff, shellcheck, the labelling page's syntax where node is there, and the patches
-	@$(PYTHON) -m ruff check --config lerobot/pyproject.toml scripts tests
-	@$(PYTHON) -m ruff format --check --config lerobot/pyproject.toml scripts tests
+	@$(PYTHON) -m ruff check scripts tests
+	@$(PYTHON) -m ruff format --check scripts tests
 	@.venv/bin/shellcheck -x *.sh scripts/*.sh $(wildcard scripts/patch_tool/*.sh) $(wildcard .ci/run)
 	@if command -v node >/dev/null; then for f in scripts/labelling/page/*.js; do node --input-type=module --check <$$f || { echo "lint: $$f, see above" >&2; exit 1; }; done; fi
 	@files=$$($(PATCHES) series-files) || exit 1; cd lerobot && \

@@ -21,7 +21,7 @@ from shared.cli import UserError, format_episodes, run_cli
 from shared.predict import predict_episode
 from shared.run import Opened, add_run_arguments, find_run, open_run
 
-from lerobot.policies.act.reward_stop import EARLY_STOPS, HOLD_S, conformal_threshold, early_peak, hold_frames
+from rewact.stopping import EARLY_STOPS, HOLD_S, conformal_threshold, early_peak, hold_frames
 
 
 def predict_episodes(opened: Opened) -> list[np.ndarray]:

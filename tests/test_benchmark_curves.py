@@ -22,9 +22,9 @@ def small(tmp_path_factory):
     from tiny_run import TINY_POLICY, make_data_set
 
     from lerobot.configs.default import DatasetConfig
-    from lerobot.datasets.reward_labels import ProgressLabels
     from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
-    from lerobot.policies.act.reward_calibration import calibrate_reward
+    from rewact.calibration import calibrate_familiarity, calibrate_reward
+    from rewact.labels import ProgressLabels
 
     root = make_data_set(tmp_path_factory.mktemp("data") / "one", LENGTHS, {"observation.image": (64, 64, 3)})
     dataset = LeRobotDataset("local/one", root=root, video_backend="pyav")
@@ -35,7 +35,8 @@ def small(tmp_path_factory):
         make_policy_config("rewact", **TINY_POLICY, reward_familiarity=True), ds_meta=dataset.meta
     )
     preprocessor, postprocessor = make_pre_post_processors(policy.config, dataset_stats=dataset.meta.stats)
-    calibrate_reward(policy, preprocessor, dataset)
+    calibrate_reward(policy, dataset)
+    calibrate_familiarity(policy, preprocessor, dataset)
     folder = tmp_path_factory.mktemp("policy")
     for part in (policy, preprocessor, postprocessor):
         part.save_pretrained(folder)

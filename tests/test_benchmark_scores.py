@@ -5,7 +5,7 @@ import pytest
 from benchmarking.scores import SUCCESS, Episode, score
 from shared.metrics import calibration_error
 
-from lerobot.common.eval_reward import auroc
+from rewact.evaluation import auroc
 
 FPS = 4  # the stop rule then holds for two frames
 

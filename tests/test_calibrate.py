@@ -10,7 +10,7 @@ import pytest
 from shared.cli import UserError
 
 from lerobot.configs import PreTrainedConfig
-from lerobot.policies.act.reward_stop import conformal_threshold, early_peak
+from rewact.stopping import conformal_threshold, early_peak
 
 
 @pytest.fixture

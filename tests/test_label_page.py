@@ -26,7 +26,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from shared.episodes import load_meta
 from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID
 
-from lerobot.datasets.reward_keypoints import REWARD_LABELS_PATH, curve, load_labels
+from rewact.keypoints import REWARD_LABELS_PATH, curve, load_labels
 
 BROWSERS = ("chromium", "google-chrome", "chromium-browser", "chrome")
 SECONDS = 60  # the most that anything takes on a busy machine

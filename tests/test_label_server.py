@@ -23,7 +23,7 @@ from shared.episodes import load_meta
 from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID
 
 from lerobot.datasets import LeRobotDataset
-from lerobot.datasets.reward_keypoints import REWARD_LABELS_PATH, curve, load_labels
+from rewact.keypoints import REWARD_LABELS_PATH, curve, load_labels
 
 JSON = {"Content-Type": "application/json"}
 

@@ -15,7 +15,7 @@ from shared.cli import UserError
 
 from lerobot.datasets import LeRobotDataset
 from lerobot.datasets.dataset_tools import merge_datasets
-from lerobot.datasets.reward_keypoints import REWARD_LABELS_PATH, load_labels
+from rewact.keypoints import REWARD_LABELS_PATH, load_labels
 
 
 def entry(frame: int) -> dict:

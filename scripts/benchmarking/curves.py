@@ -16,7 +16,7 @@ from shared.predict import follow, join, observe, read_evidence, reward_of
 from torch import Tensor
 
 from benchmarking.recordings import Frames, inputs_of
-from lerobot.policies.act.reward_head import RewardEvidence
+from rewact.head import RewardEvidence
 
 BATCH_SIZE = 64
 LATENT_EVERY = 20  # frames between two of which the latent is compared
@@ -54,13 +54,14 @@ def predict(
     if policy.config.reward_head == "decoder":
         return {"original": alone}
 
-    def followed(evidence: Sequence[RewardEvidence]) -> list[np.ndarray]:
+    def followed(familiarity: bool) -> list[np.ndarray]:
+        policy.config.reward_familiarity = familiarity
         policy.reset()
         return [reward.cpu().numpy() for reward in follow(policy, evidence)]
 
     return {
-        "ours": followed(evidence),
-        "ours, without familiarity": followed([episode._replace(features=None) for episode in evidence]),
+        "ours, without familiarity": followed(False),
+        "ours": followed(True),
         "ours, one frame alone": alone,
     }
 

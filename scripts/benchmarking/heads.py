@@ -5,6 +5,7 @@ and no full training runs. Every head is trained for the same steps on the same 
 frame alone.
 """
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,9 @@ from benchmarking.curves import BATCH_SIZE
 from benchmarking.recordings import Frames, inputs_of, read_episodes
 from benchmarking.runs import checkpoint_of, run_folder
 from benchmarking.tasks import simulated_task
-from lerobot.common.eval_reward import auroc
-from lerobot.datasets.reward_labels import progress_reward
-from lerobot.policies.act.reward_head import DecoderRewardHead, RewardHead
+from rewact.evaluation import auroc
+from rewact.head import DecoderRewardHead, RewardHead
+from rewact.progress import progress_reward
 
 EVERY = 4  # a head looks at every fourth frame
 STEPS = 800
@@ -38,7 +39,7 @@ class Tokens:
     """What the heads read of an episode's frames.
 
     Attributes:
-        observation: (S, T, D) tokens before the encoder, without the latent; the first is the robot's state.
+        observation: (S, T, D) tokens in front of the encoder: the latent, the robot's state, the images.
         decoded: (T, D) the decoder's output for its first query; the latent is zero as at inference.
         frames: (T,) indices of the frames in the episode.
     """
@@ -72,7 +73,7 @@ class DecoderHead(DecoderRewardHead):
     """The original's head, which reads the decoder's output for its first query."""
 
     def logits(self, tokens: Tokens, rows: Tensor) -> Tensor:
-        return self(tokens.decoded[rows, None]).logits
+        return self(None, None, tokens.decoded[rows, None], {}).logits
 
 
 class ObservationHead(RewardHead):
@@ -86,11 +87,15 @@ class ObservationHead(RewardHead):
     """
 
     def __init__(self, config, position: Tensor, mean: bool = True, bins: bool = True, state: bool = True):
+        config = copy.copy(config)
+        config.reward_familiarity = False  # there are no images
         super().__init__(config)
-        self.position, self.mean, self.bins, self.first = position, mean, bins, 0 if state else 1
+        self.mean, self.bins = mean, bins
+        self.seen = [i for i in range(len(position)) if state or i != 1]
+        self.position = position[self.seen]
 
     def logits(self, tokens: Tokens, rows: Tensor) -> Tensor:
-        return self(tokens.observation[self.first :, rows], self.position[self.first :], [], None).logits
+        return self(tokens.observation[self.seen][:, rows], self.position, None, {}).logits
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         error = F.mse_loss(self.value(logits), label, reduction="none")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from shared.metrics import calibration_error, mae, spearman_with_time
 
-from lerobot.common.eval_reward import auroc
-from lerobot.policies.act.reward_stop import HOLD_S, StopRule, conformal_threshold, early_peak, hold_frames
+from rewact.evaluation import auroc
+from rewact.stopping import HOLD_S, StopRule, conformal_threshold, early_peak, hold_frames
 
 SUCCESS = "success"
 

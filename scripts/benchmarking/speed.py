@@ -18,9 +18,11 @@ from visualising.episode import draw_episode
 
 from benchmarking.timing import ratio, take_turns
 from lerobot.datasets import LeRobotDataset
-from lerobot.datasets.reward_labels import ProgressLabels, progress_reward
 from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
-from lerobot.utils.constants import ACTION, OBS_STATE, REWARD_LABEL
+from lerobot.utils.constants import ACTION, OBS_STATE
+from rewact.constants import REWARD_LABEL
+from rewact.labels import ProgressLabels
+from rewact.progress import progress_reward
 
 CAMERA = "observation.images.top"
 REPO_ID, FPS, JOINTS = "local/benchmark_speed", 30, 14
@@ -66,7 +68,7 @@ def make_policies(dataset: LeRobotDataset, device: str) -> dict[str, tuple[torch
     known.FIT_STEPS = 1  # the data is noise, and a good fit takes no less time to use
     episode = torch.arange(n, device=device) % known.FOLDS
     features = torch.randn(n, len(known.mean), device=device)
-    known.fit(features, torch.randn(n, JOINTS, device=device), episode.sort().values)
+    known.fit(features, torch.randn(n, JOINTS, device=device), episode.sort().values, episode_length=n)
     if not (head.filter.fitted and known.fitted):
         raise RuntimeError("The reward's filter or familiarity is off: its cost would be missing.")
     return policies

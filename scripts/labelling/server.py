@@ -38,7 +38,7 @@ from labelling.frames import NotThereError
 from labelling.guard import Guard
 from labelling.session import Session
 from labelling.store import Snapshot, StaleError
-from lerobot.datasets.reward_keypoints import RewardLabelError, curve
+from rewact.keypoints import RewardLabelError, curve
 
 PAGE = Path(__file__).parent / "page"
 # By suffix. Not guessed: the mimetypes module asks the system, and a browser runs no module of another type.

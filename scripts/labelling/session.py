@@ -16,7 +16,7 @@ from labelling.frames import Cameras, NotThereError
 from labelling.store import LabelStore, Snapshot, choose_place, in_hub_cache, page_label
 from labelling.tools import suggest_gripper
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
-from lerobot.datasets.reward_keypoints import RewardLabelError, parse_entry
+from rewact.keypoints import RewardLabelError, parse_entry
 
 
 @dataclass

@@ -25,7 +25,8 @@ from shared.cli import UserError
 
 from labelling.tools import save_labels
 from lerobot.datasets import LeRobotDatasetMetadata
-from lerobot.datasets.reward_keypoints import (
+from lerobot.utils.constants import HF_LEROBOT_HUB_CACHE
+from rewact.keypoints import (
     REWARD_LABELS_PATH,
     EpisodeLabel,
     RewardLabelError,
@@ -33,8 +34,7 @@ from lerobot.datasets.reward_keypoints import (
     parse_entry,
     read_label_file,
 )
-from lerobot.datasets.reward_labels import find_label_file
-from lerobot.utils.constants import HF_LEROBOT_HUB_CACHE
+from rewact.labels import find_label_file
 
 LABELS_DIR = Path("outputs/labels")
 LABEL_KEYS = ("keypoints", "failed_at", "outcome", "exclude")

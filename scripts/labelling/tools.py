@@ -6,7 +6,7 @@
     merge_labels([Path("a.json"), Path("b.json")], [40, None])  # episodes numbered as lerobot-edit-dataset does
     suggest_gripper(root, fps=10)                             # {0: entry or None, ...}
 
-The format is defined by lerobot.datasets.reward_keypoints, which training uses too.
+The format is defined by rewact.keypoints, which training uses too.
 """
 
 import json
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from shared.cli import UserError
 
-from lerobot.datasets.reward_keypoints import REWARD_LABELS_PATH, RewardLabelError, read_label_file
+from rewact.keypoints import REWARD_LABELS_PATH, RewardLabelError, read_label_file
 
 GRASP, RELEASE = 0.5, 1.0  # the rewards at the first and at the last switch of the gripper
 

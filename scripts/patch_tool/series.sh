@@ -102,7 +102,7 @@ subject_of() { awk '/^Subject: / { text = substr($0, 10); on = 1; next } on && /
 format_series() {
   open_sandbox
   sgit format-patch --quiet --zero-commit --no-signature --full-index --no-stat --no-numbered --keep-subject \
-    --no-encode-email-headers --no-renames --binary --output-directory "$3" "$1..$2"
+    --no-encode-email-headers --no-renames --binary --filename-max-length=100 --output-directory "$3" "$1..$2"
 }
 
 # The lint of the patches in a folder. Prints one line for each fault.

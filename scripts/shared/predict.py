@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
-from lerobot.policies.act.reward_head import RewardEvidence
+from rewact.head import RewardEvidence
 from shared.checkpoint import load_policy, read_train_config
 from shared.frames import TOLERANCE_S, match_inputs, open_dataset, read_frames, rows_of_episode
 
@@ -51,7 +51,7 @@ def read_evidence(
     policy: torch.nn.Module, preprocessor: Any, frames: dict[str, Tensor], task: str = ""
 ) -> RewardEvidence:
     """What each of the frames, {dataset key: (B, ...)}, says about the reward by itself."""
-    return policy.reward_evidence(observe(preprocessor, frames, task))
+    return policy.reward.evidence(observe(preprocessor, frames, task))
 
 
 def reward_of(policy: torch.nn.Module, evidence: RewardEvidence) -> Tensor:
@@ -73,7 +73,7 @@ def follow(policy: torch.nn.Module, episodes: Sequence[RewardEvidence]) -> list[
     for t in range(max(lengths)):
         now = [min(t, length - 1) for length in lengths]  # an episode that has ended stays at its last frame
         samples = [evidence.samples(slice(i, i + 1)) for evidence, i in zip(episodes, now, strict=True)]
-        rewards.append(policy.follow_reward(join(samples)))
+        rewards.append(policy.reward.follow(join(samples)))
     stacked = torch.stack(rewards, dim=1)  # (episodes, T)
     return [row[:length] for row, length in zip(stacked, lengths, strict=True)]
 

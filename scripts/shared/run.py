@@ -19,7 +19,7 @@ import numpy as np
 
 from lerobot.configs.default import DatasetConfig
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
-from lerobot.datasets.reward_labels import ProgressLabels, make_reward_labels
+from rewact.labels import ProgressLabels, make_reward_labels
 from shared.checkpoint import RUNS, find_policy, read_train_config
 from shared.cli import UserError, format_episodes, parse_episodes
 from shared.episodes import Choice, choose_episodes, load_meta

@@ -69,7 +69,7 @@ def load_cr5_truth(root: Path) -> list[dict]:
     at the grasp and to 1 at the release: the first and the last switch of the gripper.
     """
     from lerobot.configs.default import DatasetConfig
-    from lerobot.datasets.reward_labels import progress_reward
+    from rewact.progress import progress_reward
 
     episodes = []
     for index, event in json.loads((Path(root) / "events.json").read_text()).items():
