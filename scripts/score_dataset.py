@@ -63,7 +63,7 @@ def score_with_policy(
 def report(scores: Scores, output: Path, repo_id: str, root: str | None) -> None:
     """Say what the scores are like, and how to train with them."""
     final = {episode: float(score[-1]) for episode, score in scores.items()}
-    worst = min(final, key=final.get)
+    worst = min(final, key=final.__getitem__)
     print(
         f"\n{output}: {sum(map(len, scores.values()))} frames of {len(scores)} episodes, which end at "
         f"{np.mean(list(final.values())):.2f} on average, episode {worst} lowest at {final[worst]:.2f}"

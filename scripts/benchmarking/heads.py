@@ -159,7 +159,7 @@ def judge(head: nn.Module, held_out: list[tuple[Tokens, dict]]) -> dict[str, flo
         for reward, (tokens, truth) in zip(rewards, held_out, strict=True)
         if truth["kind"] == "success"
     ]
-    metrics = {"mae": float(np.mean(errors))}
+    metrics: dict[str, float | None] = {"mae": float(np.mean(errors))}
     for kind, values in final.items():
         metrics[f"final_{kind}"] = float(np.mean(values))
         if kind != "success":

@@ -33,7 +33,8 @@ def table(results: dict[str, dict[str, dict[str, dict]]]) -> str:
     Args:
         results: {task: {seed: {row: {metric: value}}}}.
     """
-    blocks, pooled = [], {}
+    blocks = []
+    pooled: dict[str, dict[str, list[float | None]]] = {}
     for task, seeds in results.items():
         rows = list(next(iter(seeds.values())))
         per_row = {

@@ -26,7 +26,7 @@ def take_turns(
     return times
 
 
-def ratio(times: dict[str, list[float]], of: str, to: str) -> dict[str, float]:
+def ratio(times: dict[str, list[float]], of: str, to: str) -> dict[str, Any]:
     """The median ratio of the turns with its quartiles, and the median milliseconds of both."""
     ratios = [a / b for a, b in zip(times[of], times[to], strict=True)]
     low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3

@@ -55,7 +55,10 @@ class Predictor:
                 episode = self._wanted[-1]
             try:
                 rewards = predict_episode(self.loaded, episode)
-                result = {"state": "ready", "reward": [round(reward, 5) for reward in rewards.tolist()]}
+                result: dict[str, Any] = {
+                    "state": "ready",
+                    "reward": [round(reward, 5) for reward in rewards.tolist()],
+                }
                 result["held_out"] = None if self.trained_on is None else episode not in self.trained_on
             except Exception as error:  # of any kind: labelling continues without the prediction
                 print(f"WARNING   episode {episode} cannot be predicted: {error}", file=sys.stderr)

@@ -77,7 +77,8 @@ def merge_labels(paths: Sequence[Path], counts: Sequence[int | None]) -> dict[st
         The unchanged entries of all files, by their new episode index.
     """
     merged: dict[str, Any] = {}
-    start, fps = 0, {}
+    fps: dict[float, Path] = {}
+    start = 0
     for i, (path, count) in enumerate(zip(paths, counts, strict=True)):
         entries, _ = read_entries(path)
         count = episodes_of(path) if count is None else count

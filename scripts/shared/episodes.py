@@ -100,7 +100,7 @@ def is_trained_dataset(
     - the same repo_id, and the folder that was trained on is not here: yes;
     - anything else: no.
     """
-    repo_id, root = dataset_config.get("repo_id"), dataset_config.get("root")
+    repo_id, root = dataset_config["repo_id"], dataset_config.get("root")
     if root is not None and Path(root).resolve() == Path(meta.root).resolve():
         return True, meta
     if repo_id == meta.repo_id and (root is None or not Path(root).exists()):
@@ -151,7 +151,8 @@ def choose_episodes(
                 f"episode {episode} does not exist: '{meta.repo_id}' has episodes 0 to {total - 1}."
             )
 
-    dataset_config = (train_config or {}).get("dataset")
+    train_config = train_config or {}
+    dataset_config = train_config.get("dataset") or {}
     if not dataset_config:
         trained_on, train_lengths, known = None, None, False
     else:
@@ -165,7 +166,7 @@ def choose_episodes(
             train_lengths = [lengths[episode] for episode in training_episodes(dataset_config, source)]
 
     warnings = []
-    started_from = ((train_config or {}).get("policy") or {}).get("pretrained_path")
+    started_from = (train_config.get("policy") or {}).get("pretrained_path")
     if started_from and not train_config.get("resume"):
         warnings.append(
             f"training started from {started_from}: the episodes that it was trained on are not known here."

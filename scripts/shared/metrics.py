@@ -15,7 +15,8 @@ A metric that is not defined, such as the rank correlation of a constant, is Non
 never 0.0 or NaN; leave it out of a mean.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -67,7 +68,7 @@ def clock(length: int, mean_train_length: float) -> np.ndarray:
     """
     frame_index = np.arange(length, dtype=np.float64)
     # Training episodes of one frame: the task is over before the second frame.
-    last = max(mean_train_length - 1, np.finfo(np.float64).tiny)
+    last = max(mean_train_length - 1, float(np.finfo(np.float64).tiny))
     with np.errstate(over="ignore"):
         return np.minimum(frame_index / last, 1.0)
 
@@ -97,7 +98,7 @@ def episode_metrics(
     }
 
 
-def summarise(rows: Sequence[dict[str, float | None]]) -> dict[str, float | None]:
+def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """The mean of each metric over episodes: every episode weighs the same, whatever its length.
 
     An episode in which a metric is not defined is left out of that metric's mean only.

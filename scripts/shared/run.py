@@ -97,8 +97,8 @@ def find_run(
     """
     folder, name = find_policy(policy_path)
     newest = f" (the newest run in {RUNS})" if policy_path is None else ""
-    step = folder.resolve().parent.name  # behind the link `last`
-    step = int(step) if step.isdecimal() else None
+    checkpoint = folder.resolve().parent.name  # behind the link `last`
+    step = int(checkpoint) if checkpoint.isdecimal() else None
     print(f"policy    {folder}{'' if step is None else f', step {step}'}{newest}")
     train_config = read_train_config(folder)
     trained = (train_config or {}).get("dataset") or {}

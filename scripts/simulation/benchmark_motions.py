@@ -45,7 +45,8 @@ class Motion:
     def resting(self) -> np.ndarray:
         """(N,) whether the arm has stood still for REST_AFTER at a frame, and is told to stand still on."""
         # The phase counts too: while a rehearsal waits for its gripper, only the phase moves.
-        still = ~np.diff(np.column_stack([self.path, self.phase]), axis=0, append=0).any(axis=1)
+        steps = np.diff(np.column_stack([self.path, self.phase]), axis=0, append=0)
+        still = np.all(steps == 0, axis=1)
         still[-1] = True
         frames = np.arange(len(still))
         moved = np.maximum.accumulate(np.where(still, 0, frames + 1))

@@ -96,14 +96,13 @@ def workers(n: int):
         yield map
         return
     # The fork server imports LeRobot once for all workers. A plain fork would copy locks of torch's threads.
-    if "forkserver" in multiprocessing.get_all_start_methods():
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
         from multiprocessing import forkserver
 
-        context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["lerobot.envs.metaworld"])
         forkserver.ensure_running()  # it imports while this process does its own imports
-    else:
-        context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(n, mp_context=context)
     try:
         yield pool.map

@@ -41,7 +41,7 @@ def expert_actions(env, plan: DemoPlan, seed: int) -> list[np.ndarray] | None:
     """The expert's actions (4,) float32 for the object of a seed, None if it does not succeed."""
     reset_simulator(env, seed, plan.start)
     rehearsal = rehearse(env, plan.speed, max_steps=env._max_episode_steps)
-    return rehearsal and list(rehearsal.actions)
+    return None if rehearsal is None else list(rehearsal.actions)
 
 
 def plan_actions(env, plan: DemoPlan) -> list[np.ndarray] | None:

@@ -74,7 +74,8 @@ def rehearse(
     """
     simulator = env._env
     home = simulator._get_pos_objects().copy()
-    actions, hand, travel = [], [simulator.data.mocap_pos[0].copy()], [0.0]
+    actions: list[np.ndarray] = []
+    hand, travel = [simulator.data.mocap_pos[0].copy()], [0.0]
     for action in drive(env):
         if len(actions) == max_steps:
             return None

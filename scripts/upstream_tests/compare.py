@@ -37,7 +37,7 @@ def rerun(
     tests: list[str], base: Side, head: Side, known: dict, jobs: int, output_dir: Path
 ) -> dict[str, dict]:
     """Run `tests` alone, RERUNS times on each tree that has them; per test the outcomes on either tree."""
-    seen = {test: {"pristine": [], "patched": []} for test in tests}
+    seen: dict[str, dict[str, list[str]]] = {test: {"pristine": [], "patched": []} for test in tests}
     for attempt in range(1, RERUNS + 1):
         runs = [Run(head, f"rerun{attempt}", tests, output_dir)]
         on_base = [test for test in tests if test in known]

@@ -106,7 +106,8 @@ class Run:
         ]
         self.command += ["-o", "tmp_path_retention_policy=none", "--continue-on-collection-errors", "-q"]
         self.command += [f"--timeout={TEST_TIMEOUT_S}", *pytest_args]
-        self.process, self.problem, self.seconds = None, "", 0.0
+        self.process: subprocess.Popen | None = None
+        self.problem, self.seconds = "", 0.0
         self.size = self.idle_polls = 0
 
     def start(self) -> None:
@@ -136,7 +137,7 @@ class Run:
             self.read()
             self.problem = f"no test started or ended for {STALL_S // 60} minutes in {self.current}"
         self.stop()
-        self.problem = self.problem or self.incomplete()
+        self.problem = self.problem or self.incomplete(self.process.returncode)
         return False
 
     def stop(self) -> None:
@@ -175,12 +176,12 @@ class Run:
         bad = sum(event["outcome"] in ("failed", "error") for event in self.outcomes.values())
         return f"{self.side.name} {done}/{len(self.collected)} ({bad} not passing)"
 
-    def incomplete(self) -> str:
-        """Why this run has no result for some of its tests; "" if it has one for all."""
+    def incomplete(self, status: int | None) -> str:
+        """Why this run, which ended with `status`, has no result for some of its tests; "" if it has one for all."""
         self.read()
         where = f" in {self.current}" if self.current else ""
         if self.exit is None:
-            return f"pytest died with status {self.process.returncode}{where}"
+            return f"pytest died with status {status}{where}"
         if self.exit not in (0, 1, 5):  # all passed, some failed, none collected
             return f"pytest ended with status {self.exit}{where}"
         left = set(self.collected or []) - set(self.outcomes)

@@ -12,14 +12,14 @@ class NoAnswerError(Exception):
     """Why there is no answer, in one line that also says what to do."""
 
 
-def git(*args, cwd: Path, check: bool = True, **env) -> str:
+def git(*args: str, cwd: Path, check: bool = True, env: dict[str, str] | None = None) -> str:
     """What a git command prints; a NoAnswerError, or without `check` "", where it fails."""
     # A git hook's variables would point to its own repository; optional locks would rewrite the user's index.
     clean = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     done = subprocess.run(
         ["git", *args],
         cwd=cwd,
-        env=clean | {"GIT_OPTIONAL_LOCKS": "0"} | env,
+        env=clean | {"GIT_OPTIONAL_LOCKS": "0"} | (env or {}),
         capture_output=True,
         text=True,
     )
@@ -82,8 +82,18 @@ def export(target: Path, commit: str, tree: Path) -> None:
     index = {"GIT_INDEX_FILE": str(tree.parent / "index")}
     # Without filters, LFS files come out as pointers, with or without git-lfs, and without the network.
     no_lfs = ["-c", "filter.lfs.smudge=", "-c", "filter.lfs.process=", "-c", "filter.lfs.required=false"]
-    git("--git-dir", git_dir, "read-tree", commit, cwd=tree, **index)
-    git(*no_lfs, "--git-dir", git_dir, "--work-tree", str(tree), "checkout-index", "--all", cwd=tree, **index)
+    git("--git-dir", git_dir, "read-tree", commit, cwd=tree, env=index)
+    git(
+        *no_lfs,
+        "--git-dir",
+        git_dir,
+        "--work-tree",
+        str(tree),
+        "checkout-index",
+        "--all",
+        cwd=tree,
+        env=index,
+    )
 
 
 def fill_lfs(target: Path, tree: Path) -> tuple[int, int]:

@@ -43,10 +43,11 @@ def draw_episode(
     moments = set(thumbnail_frames(length))
     reward, alone = np.empty((2, length), dtype=np.float32)
     thumbnails: dict[int, dict[str, np.ndarray]] = {}
-    drawing, video = None, None
+    drawing: VideoFrames | None = None
+    video: VideoFile | None = None
     with contextlib.ExitStack() as stack:
         for i, frame in enumerate(predict_frames(loaded, episode, batch_size, dtype)):
-            if drawing is None:
+            if drawing is None or video is None:
                 shapes = {key: tuple(image.shape[1:]) for key, image in frame.images.items()}
                 drawing = VideoFrames(caption, shapes, label, fps)
                 video = VideoFile(stem.with_suffix(".mp4"), fps, drawing.width, drawing.height)
