@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump check-bump series-figures pr \
-	demo-dataset train label visualise calibrate score benchmark benchmark-speed test test-upstream lint types clean
+	demo-dataset train label visualise calibrate score benchmark benchmark-speed test test-upstream lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -101,18 +101,16 @@ test: apply ## all tests: those that the series adds to LeRobot, and our own (PY
 test-upstream: setup ## LeRobot's own tests on the pristine and the patched tree, and the difference (ALL=1 for every test)
 	@$(PYTHON) scripts/test_upstream.py $(if $(ALL),--all) $(ARGS)
 
-lint: apply ## ruff, shellcheck, the labelling page's syntax where node is there, and the patches
+lint: apply ## ruff, mypy, shellcheck, the labelling page's syntax where node is there, and the patches
 	@$(PYTHON) -m ruff check scripts tests
 	@$(PYTHON) -m ruff format --check scripts tests
+	@$(PYTHON) -m mypy
 	@.venv/bin/shellcheck -x *.sh scripts/*.sh $(wildcard scripts/patch_tool/*.sh) $(wildcard .ci/run)
 	@if command -v node >/dev/null; then for f in scripts/labelling/page/*.js; do node --input-type=module --check <$$f || { echo "lint: $$f, see above" >&2; exit 1; }; done; fi
 	@files=$$($(PATCHES) series-files) || exit 1; cd lerobot && \
 		if [ -n "$$files" ]; then ../.venv/bin/ruff check $$files && ../.venv/bin/ruff format --check $$files; fi
 	@$(PATCHES) check
 
-types: setup ## mypy over the scripts
-	@$(PYTHON) -m mypy
-
-clean: ## remove caches; .venv, lerobot/, data sets and outputs stay
+clean: ## remove caches; .venv, lerobot/, datasets and outputs stay
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache lerobot/.pytest_cache lerobot/.ruff_cache
 	@find scripts tests lerobot/src lerobot/tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
