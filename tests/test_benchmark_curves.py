@@ -101,7 +101,7 @@ def test_the_latent_reaches_the_head_on_the_decoder_and_not_ours(small):
     assert ours["mae_with_latent"] == ours["mae_without_latent"] > 0
     assert not policy.model.training
 
-    config = replace(policy.config, reward_head="decoder")
+    config = replace(policy.config, reward_head="decoder", reward_familiarity=False)
     torch.manual_seed(0)
     original = get_policy_class(config.type)(config).eval()
     gap = latent_gap(original, preprocessor, episodes)
