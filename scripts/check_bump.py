@@ -12,6 +12,7 @@ Exits with 1 on a conflict or on a failure that is not expected.
 """
 
 import argparse
+import itertools
 import os
 import re
 import shutil
@@ -170,9 +171,9 @@ def check(url: str, target: Path, version: str, series: Path, folder: Path, test
     bumped, tree, venv = folder / "series", folder / "tree", folder / "venv"
     tool = ["bash", str(ROOT / "apply_patches.sh"), "--target", str(target), "--series", series.name]
     done = run(*tool, "bump", version, "--output", bumped, check=False)
-    # name the user's clone, which stays, in place of ours
-    report = [line.replace(str(target), url) for line in done.stdout.splitlines() if str(folder) not in line]
-    print("\n".join(report), flush=True)
+    # up to where it says what to do with the result, which does not stay; with the user's clone in place of ours
+    report = itertools.takewhile(lambda line: not line.startswith("Wrote "), done.stdout.splitlines())
+    print("\n".join(report).replace(str(target), url), flush=True)
     if done.returncode:
         conflicts = len(re.findall(r"^  \S+\.patch: conflict$", done.stdout, re.M))
         return False, f"{short_name(version)}: not rebased, {conflicts} patches conflict (see above)"
