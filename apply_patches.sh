@@ -9,7 +9,9 @@ usage() {
 usage: apply_patches.sh [--target DIR] [--series NAME] COMMAND
 
   apply          commit the series to branch `rewact`, which starts at the checkout's HEAD
-                 (--3way: merge it onto files that differ from those it was made for)
+                 --3way: merge it onto files that differ from those it was made for
+                 --3way --dry-run: say how each patch would go on, and touch nothing
+                 --continue, --skip, --abort: go on after a conflict, leave that patch out, give up
   unapply        remove it: the checkout is exactly as it was before
   status         what is applied, what differs from the series, what to do next
   export         write the commits on `rewact` back as the series (--base COMMIT: those after COMMIT)
@@ -34,19 +36,26 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BRANCH=rewact
 UPSTREAM_REPO=huggingface/lerobot
 
-export LC_ALL=C GIT_PAGER=cat GIT_EDITOR=: GIT_MERGE_AUTOEDIT=no
-# In a git hook, these would send every git command of this script to the hook's repository.
-# shellcheck disable=SC2046
-unset $(git rev-parse --local-env-vars)
-
+# shellcheck source=scripts/patch_tool/environment.sh
+. "$ROOT/scripts/patch_tool/environment.sh"
 # shellcheck source=scripts/patch_tool/common.sh
 . "$ROOT/scripts/patch_tool/common.sh"
+# shellcheck source=scripts/patch_tool/sandbox.sh
+. "$ROOT/scripts/patch_tool/sandbox.sh"
 # shellcheck source=scripts/patch_tool/series.sh
 . "$ROOT/scripts/patch_tool/series.sh"
 # shellcheck source=scripts/patch_tool/target.sh
 . "$ROOT/scripts/patch_tool/target.sh"
+# shellcheck source=scripts/patch_tool/save.sh
+. "$ROOT/scripts/patch_tool/save.sh"
+# shellcheck source=scripts/patch_tool/switch.sh
+. "$ROOT/scripts/patch_tool/switch.sh"
+# shellcheck source=scripts/patch_tool/merge.sh
+. "$ROOT/scripts/patch_tool/merge.sh"
 # shellcheck source=scripts/patch_tool/apply.sh
 . "$ROOT/scripts/patch_tool/apply.sh"
+# shellcheck source=scripts/patch_tool/status.sh
+. "$ROOT/scripts/patch_tool/status.sh"
 # shellcheck source=scripts/patch_tool/export.sh
 . "$ROOT/scripts/patch_tool/export.sh"
 # shellcheck source=scripts/patch_tool/bump.sh
@@ -54,10 +63,13 @@ unset $(git rev-parse --local-env-vars)
 # shellcheck source=scripts/patch_tool/pr.sh
 . "$ROOT/scripts/patch_tool/pr.sh"
 
+clean_git_environment
+export LC_ALL=C GIT_PAGER=cat GIT_EDITOR=: GIT_MERGE_AUTOEDIT=no
+
 TARGET_GIVEN=
 COMMAND=
 FORCE=${FORCE:-}
-series='' three_way='' base='' output='' fork='' branch='' title='' version=''
+series='' three_way='' dry_run='' go_on='' base='' output='' fork='' branch='' title='' version=''
 
 while [ $# -gt 0 ]; do
   case $1 in
@@ -68,6 +80,8 @@ while [ $# -gt 0 ]; do
       ;;
     --target | --series | --base | --output | --fork | --branch | --title)
       [ $# -ge 2 ] || die "$1 needs a value." "See:  apply_patches.sh --help"
+      # git would take such a value for an option
+      case $2 in -*) [ "$1" = --title ] || die "$1 $2: the value cannot start with a dash (for a folder write ./$2)." ;; esac
       case $1 in
         --target) TARGET_GIVEN=$2 ;;
         --series) series=${2%/} series=${series##*/} ;;
@@ -84,6 +98,14 @@ while [ $# -gt 0 ]; do
       ;;
     --3way)
       three_way=1
+      shift
+      ;;
+    --dry-run)
+      dry_run=1
+      shift
+      ;;
+    --continue | --skip | --abort)
+      go_on=${1#--}
       shift
       ;;
     -h | --help | help)
@@ -114,11 +136,14 @@ case $COMMAND in
 esac
 [ -z "$output" ] || [ "$COMMAND" = bump ] || die "--output goes with bump only." "See:  apply_patches.sh --help"
 
+[ -z "$three_way$go_on" ] || [ "$COMMAND" = apply ] || die "--${go_on:-3way} goes with apply only." "See:  apply_patches.sh --help"
+[ -z "$dry_run" ] || [ -n "$three_way" ] || die "--dry-run goes with apply --3way only." "See:  apply_patches.sh --help"
+
 make_temporary_folder
 TARGET_SHOWN=${TARGET_GIVEN:-$ROOT/lerobot}
 if [ -z "$TARGET_GIVEN" ] && [ "$PWD" = "$ROOT" ]; then TARGET_SHOWN=lerobot; fi
 [ -d "$TARGET_SHOWN" ] || die "$TARGET_SHOWN does not exist." "$(how_to_fill)"
-TARGET=$(cd "$TARGET_SHOWN" && pwd)
+TARGET=$(cd -- "$TARGET_SHOWN" && pwd)
 readonly ROOT BRANCH UPSTREAM_REPO TARGET TARGET_GIVEN TARGET_SHOWN COMMAND FORCE
 check_target
 case $COMMAND in
@@ -128,7 +153,13 @@ case $COMMAND in
 esac
 
 case $COMMAND in
-  apply) cmd_apply "$series" "$three_way" ;;
+  apply)
+    if [ -n "$go_on" ]; then
+      cmd_go_on "$go_on"
+    else
+      cmd_apply "$series" "$three_way" "$dry_run"
+    fi
+    ;;
   unapply) cmd_unapply "$series" ;;
   status) cmd_status "$series" ;;
   export) cmd_export "$series" "$base" ;;

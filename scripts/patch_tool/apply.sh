@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# apply, unapply, status. Sourced by apply_patches.sh.
+# apply and unapply. Sourced by apply_patches.sh.
 
 # known_base SERIES: prints the commit that the series on the branch starts from. Normally apply recorded it.
 # Where `rewact` came from elsewhere (fetched from a fork, say), it is the commit before the series' first subject.
@@ -30,32 +30,22 @@ known_base() {
   return 1
 }
 
-# build DIR BASE [OPTION…]: applies the patches in DIR to BASE in the sandbox, with more options for `git am`, and
-# prints the last commit. Returns 1 when they do not apply; git's output is then in $TMP/error.
-build() {
-  local dir=$1 base=$2 file
-  shift 2
-  set -- "$@" --
-  while IFS= read -r file; do set -- "$@" "$file"; done <<LIST
-$(patch_files "$dir")
-LIST
-  sandbox_at "$base"
-  if ! sandbox_am "$@" >"$TMP/error" 2>&1; then
-    sgit am --abort
-    return 1
-  fi
-  sgit rev-parse HEAD
-}
-
-# branch_state TIP BASE BUILT: what the branch holds, where BUILT is the series applied to BASE:
+# branch_state SERIES TIP BASE: what the branch holds:
 #   same     the series, commit for commit
-#   ours     a state that the tool made or exported itself, so that nothing is lost with it
+#   ours     a state that the tool made or exported itself, and that is still in this repository
 #   edited   commits that are in no series folder
+# For "same", $TMP/built-series names the series.
 branch_state() {
-  local tip=$1 base=$2 built=$3
-  if [ "$tip" = "$built" ] || { [ -n "$built" ] && [ "$(fingerprint "$base" "$tip")" = "$(fingerprint "$base" "$built")" ]; }; then
+  local series=$1 tip=$2 base=$3 name built=''
+  if name=$(choose_series "$series" "$base"); then
+    built=$(build "$(series_dir "$name")" "$base" || true)
+    say "$name" >"$TMP/built-series"
+  fi
+  if [ -n "$built" ] && { [ "$tip" = "$built" ] || [ "$(fingerprint "$base" "$tip")" = "$(fingerprint "$base" "$built")" ]; }; then
     echo same
-  elif [ "$tip" = "$(ref tip)" ] || [ "$tip" = "$base" ]; then
+  elif [ "$tip" = "$base" ]; then
+    echo ours
+  elif [ "$tip" = "$(ref tip)" ] && is_kept; then
     echo ours
   elif [ -n "$built" ] && sgit rev-list "$base..$built" | grep -q "^$tip"; then
     echo ours # the first few patches of an apply that was aborted
@@ -64,10 +54,30 @@ branch_state() {
   fi
 }
 
+# Is what the branch was made of or exported to still in this repository: in its series folder, or in its history?
+is_kept() {
+  local tree name
+  tree=$(tgit config rewact.exported || true)
+  name=$(tgit config rewact.series || true)
+  [ -n "$tree" ] && [ -n "$name" ] || return 1
+  if is_series "$name" && [ "$(folder_tree "$name")" = "$tree" ]; then return 0; fi
+  git -C "$ROOT" rev-list --all -- "patches/$name" 2>/dev/null | sed "s|\$|:./patches/$name|" |
+    git -C "$ROOT" cat-file --batch-check='%(objectname)' 2>/dev/null | grep -xF "$tree" >/dev/null
+}
+
+# The git tree that the folder of a series is, as a commit of this repository has it.
+folder_tree() {
+  open_sandbox
+  find "$(series_dir "$1")" -maxdepth 1 -type f ! -name '.*' >"$TMP/folder"
+  sgit hash-object --no-filters --stdin-paths <"$TMP/folder" >"$TMP/blobs"
+  paste "$TMP/blobs" "$TMP/folder" |
+    sed "s|^\([0-9a-f]*\)$TAB.*/|100644 blob \1$TAB|" | sgit mktree --missing
+}
+
 refuse_edited() {
   local tip=$1 base=$2
   die "branch $BRANCH holds commits that are not in the series:" \
-    "$(tgit log --oneline --no-decorate --max-count=10 "$base..$tip" | indent)" \
+    "$(tgit log --oneline --no-decorate "$base..$tip" | at_most 10 | indent)" \
     "To make them the series:  $(next export)" \
     "Or let them be saved to a backup ref first:  FORCE=1 $(next "$COMMAND")"
 }
@@ -87,16 +97,40 @@ say_already_applied() {
   say "The series $1 ($(patch_count "$(series_dir "$1")") patches) is already applied to $TARGET, on branch $BRANCH."
 }
 
+# applied_below SERIES: prints the series that the history of HEAD holds, because `rewact` was merged into it or its
+# patches were picked. Returns 1 when there is none.
+applied_below() {
+  local name missing
+  tgit log --max-count=3000 --format=%s HEAD >"$TMP/history"
+  for name in ${1:-$(series_names)}; do
+    if [ "$(patch_count "$(series_dir "$name")")" = 0 ]; then continue; fi
+    missing=$(patch_files "$(series_dir "$name")" | while IFS= read -r file; do
+      grep -qxF -- "$(subject_of "$file")" "$TMP/history" || say "$file"
+    done)
+    # or the files are those after the last patch, in one commit
+    if [ -z "$missing" ] || [ -z "$(misfits_after HEAD "$(series_dir "$name")")" ]; then
+      say "$name"
+      return
+    fi
+  done
+  return 1
+}
+
+# cmd_apply SERIES THREE-WAY DRY-RUN
 cmd_apply() {
-  local series=$1 three_way=$2 name base from old old_base='' built bases state=none what
+  local series=$1 three_way=$2 dry_run=$3 name base from old old_base='' built state=none what
   refuse_in_progress
+  put_back_what_was_cut_off
   if name=$(already_applied "$series"); then
     say_already_applied "$name"
     return
   fi
-  refuse_other_worktree
+  if [ -z "$dry_run" ]; then
+    refuse_other_worktree
+    refuse_branch_below
+  fi
   old=$(branch_tip)
-  if [ -n "$old" ] && ! old_base=$(known_base "$series") && [ -z "$FORCE" ]; then
+  if [ -n "$old" ] && ! old_base=$(known_base "$series") && [ -z "$FORCE$dry_run" ]; then
     die "there is a branch $BRANCH in $TARGET already, and it is not ours. Give it another name:" \
       "$(in_target branch -m "$BRANCH" my-rewact)" "Or let it be saved to a backup ref first:  FORCE=1 $(next apply)"
   fi
@@ -111,52 +145,77 @@ cmd_apply() {
 
   if name=$(choose_series "$series" "$base"); then
     built=$(build "$(series_dir "$name")" "$base") ||
-      die "the series $name does not apply, though its files are there:" "$(cat "$TMP/error")" "Look for the fault with:  $(next check)"
+      die_of_git "the series $name does not apply, though its files are there:" "Look for the fault with:  $(next check)"
+    if [ -n "$dry_run" ]; then
+      say "$name was made for these files: all $(plural "$(patch_count "$(series_dir "$name")")" patch patches) go on as they are."
+      return
+    fi
+  elif ! on_branch && name=$(applied_below "$series"); then
+    from=$(head_branch)
+    say "The series $name is in the history of ${from:+branch ${from#refs/heads/} of }$TARGET: there is nothing to apply."
+    return
   elif [ -n "$three_way" ]; then
     name=${series:-$(newest_series)}
     require_patches "$name"
-    bases=$(make_merge_bases "$name")
-    if ! built=$(build "$(series_dir "$name")" "$base" --3way); then
-      apply_three_way "$name" "$base" "$from" "$old" "$bases"
+    merge_series "$name" "$base"
+    report_merge "$name" "$base"
+    [ -z "$dry_run" ] || return 0
+    built=$(sgit rev-parse HEAD)
+    if [ "$built" = "$base" ]; then
+      say "There is nothing to apply."
       return
     fi
   else
     {
-      say "apply_patches.sh: no series fits $(short "$base")$(tgit describe --tags "$base" 2>/dev/null | sed 's/.*/ (&)/') of $TARGET."
+      say "apply_patches.sh: no series fits $(in_words "$base") of $TARGET."
       explain_misfits "$series" "$base"
-      say "  Check out a release that a series was made for, or merge one onto these files:"
-      say "  $(next "--series ${series:-$(newest_series)} apply --3way")"
+      say "  Check out a release that a series was made for, or merge one onto these files. What that would give:"
+      say "  $(next "--series ${series:-$(newest_series)} apply --3way --dry-run")"
     } >&2
     exit 1
   fi
 
   if [ -n "$old" ]; then
     state=foreign
-    [ -z "$old_base" ] || state=$(branch_state "$old" "$old_base" "$([ "$old_base" != "$base" ] || echo "$built")")
+    [ -z "$old_base" ] || state=$(state_before "$series" "$old" "$old_base" "$base" "$built")
   fi
   if [ "$state" = same ] && on_branch; then
     remember "$name" "$base" "$old" "$from"
     say_already_applied "$name"
     return
   fi
+  case $state in edited | foreign) [ -n "$FORCE" ] || refuse_edited "$old" "$old_base" ;; esac
+  if [ -f "$TMP/stop" ]; then
+    [ "$state" = none ] || save_branch "$old"
+    merge_in_checkout "$name" "$base" "$from"
+    return
+  fi
   take_from_sandbox "$base" "$built"
-  case $state in
-    edited | foreign)
-      [ -n "$FORCE" ] || refuse_edited "$old" "$old_base"
-      make_way_for "$built"
-      save_branch "$old"
-      ;;
-    *) make_way_for "$built" ;;
-  esac
-
+  make_way_for "$built"
+  case $state in edited | foreign) save_branch "$old" ;; esac
   [ "$state" = none ] || set_ref last "$old"
   what=$built
   [ "$state" != same ] || what=$old # the same commits, perhaps with other committers
   remember "$name" "$base" "$what" "$from"
-  switch_to "$what" "$BRANCH"
-  say "Applied the series $name ($(patch_count "$(series_dir "$name")") patches) to $TARGET, on branch $BRANCH made from $(describe_from "$from" "$base")."
+  switch_to "$what" "refs/heads/$BRANCH"
+  say "Applied the series $name ($(plural "$(tgit rev-list --count "$base..$what")" patch patches)) to $TARGET, on branch $BRANCH made from $(describe_from "$from" "$base")."
   tgit log --reverse --format='%s' "$base..$BRANCH" | indent
+  [ -z "$three_way" ] || ! [ -f "$TMP/outcomes" ] ||
+    say "To keep the result as a series of its own, made for your files:  $(next "export --series $(own_series_name)")"
   say "To remove it again:  $(next unapply)"
+}
+
+# state_before SERIES OLD OLD-BASE BASE BUILT: the state of the branch that apply finds, where BUILT is what it would
+# put there. The series on an older base is no work of the user's.
+state_before() {
+  local state
+  if [ "$3" = "$4" ] && [ "$(fingerprint "$3" "$2")" = "$(fingerprint "$4" "$5")" ]; then
+    echo same
+    return
+  fi
+  state=$(branch_state "$1" "$2" "$3")
+  [ "$state" != same ] || state=ours
+  echo "$state"
 }
 
 # remember SERIES BASE TIP FROM: records what the branch was made of, for unapply, export and status.
@@ -166,13 +225,14 @@ remember() {
   tgit config rewact.from "$4"
   tgit config rewact.series "$1"
   tgit config rewact.hash "$(series_hash "$(series_dir "$1")")"
+  tgit config rewact.exported "$(folder_tree "$1")"
 }
 
 forget() {
   local key
   drop_ref base
   drop_ref tip
-  for key in from series hash; do tgit config --unset "rewact.$key" || true; done
+  for key in from series hash exported merging; do tgit config --unset "rewact.$key" || true; done
 }
 
 describe_from() {
@@ -182,51 +242,10 @@ describe_from() {
   esac
 }
 
-# make_merge_bases SERIES: a three-way merge of a patch needs the files as the patches before it left them. A checkout
-# where the series was never applied does not hold these, so this applies it to its own release in the sandbox, and
-# prints the release's commit and the last one. Prints nothing where the checkout lacks the release.
-make_merge_bases() {
-  local pin tip
-  if pin=$(pristine "$1") && tip=$(build "$(series_dir "$1")" "$pin"); then say "$pin $tip"; fi
-}
-
-# apply_three_way SERIES BASE FROM OLD-TIP MERGE-BASES: the three-way merge has conflicts, so it is done in the checkout
-# itself, where they can be resolved.
-apply_three_way() {
-  local name=$1 base=$2 from=$3 old=$4 file
-  if grep -q 'lacks the necessary blobs' "$TMP/error"; then
-    die "a three-way merge needs the release that the series was made for, which $TARGET does not hold. Get it:" \
-      "$(in_target fetch "https://github.com/$UPSTREAM_REPO.git" tag "$(upstream "$name" TAG)")"
-  fi
-  if [ -n "$old" ]; then
-    [ "$old" = "$(ref tip)" ] || [ "$old" = "$(ref base)" ] || [ -n "$FORCE" ] || refuse_edited "$old" "$(ref base)"
-    save_branch "$old"
-  fi
-  make_way_for "$base"
-  [ -z "$5" ] || take_from_sandbox "${5% *}" "${5#* }"
-  tgit config rewact.from "$from"
-  tgit config rewact.series "$name"
-  tgit config rewact.hash ''
-  set_ref base "$base"
-  set_ref tip "$base"
-  switch_to "$base" "$BRANCH"
-  set --
-  while IFS= read -r file; do set -- "$@" "$file"; done <<LIST
-$(patch_files "$(series_dir "$name")")
-LIST
-  export GIT_COMMITTER_NAME="RewACT patches" GIT_COMMITTER_EMAIL="patches@rewact.invalid"
-  if tgit am --quiet --3way --keep --keep-cr --no-scissors --no-gpg-sign --committer-date-is-author-date "$@" >"$TMP/error" 2>&1; then
-    say "Merged the series $name onto $TARGET, on branch $BRANCH. To keep the result as a series:  $(next "export --series $(name_of "$base")")"
-  elif [ "$(in_progress)" = am ]; then
-    explain_am
-  else
-    die "git could not merge the series:" "$(cat "$TMP/error")" "To go back:  $(next unapply)"
-  fi
-}
-
 cmd_unapply() {
-  local series=$1 tip base from name built='' state
+  local series=$1 tip base from name other state merged=''
   refuse_in_progress
+  put_back_what_was_cut_off
   tip=$(branch_tip)
   if [ -z "$tip" ]; then
     say "Nothing to remove: there is no branch $BRANCH in $TARGET."
@@ -234,19 +253,24 @@ cmd_unapply() {
   fi
   refuse_other_worktree
   base=$(known_base "$series") || die "branch $BRANCH in $TARGET was not made by apply, so it stays." "If it is in the way:  $(in_target branch -m "$BRANCH" my-rewact)"
-  if [ "$tip" != "$(ref tip)" ] && name=$(choose_series "$series" "$base"); then
-    built=$(build "$(series_dir "$name")" "$base" || true)
-  fi
-  state=$(branch_state "$tip" "$base" "$built")
+  state=ours
+  if [ "$tip" != "$(ref tip)" ] || ! is_kept; then state=$(branch_state "$series" "$tip" "$base"); fi
+  # merged into the branch that is checked out: nothing is lost with the name of the branch
+  if ! on_branch && [ "$tip" != "$base" ] && tgit merge-base --is-ancestor "$tip" HEAD; then merged=1 state=ours; fi
   if [ "$state" = edited ]; then
     [ -n "$FORCE" ] || refuse_edited "$tip" "$base"
   fi
   from=$(tgit config rewact.from || echo "$base")
   case $from in
     refs/heads/*)
+      name=${from#refs/heads/}
+      other=$(worktree_of "$from")
       if ! tgit rev-parse -q --verify "$from" >/dev/null; then
-        say "Branch ${from#refs/heads/}, which you were on, is gone: going to the commit it was made from."
+        say "Branch $name, which you were on, is gone: going to the commit it was made from."
         from=$base
+      elif [ -n "$other" ] && on_branch; then
+        say "Branch $name, which you were on, is checked out in the worktree $other: going to its commit."
+        from=$(tgit rev-parse "$from^{commit}")
       fi
       ;;
   esac
@@ -254,89 +278,21 @@ cmd_unapply() {
     make_way_for "$(tgit rev-parse "$from^{commit}")"
     [ "$state" != edited ] || save_branch "$tip"
     case $from in
-      refs/heads/*) switch_to "$(tgit rev-parse "$from")" "$from" ;;
+      refs/heads/*) switch_to "$(tgit rev-parse "$from^{commit}")" "$from" ;;
       *) switch_to "$from" ;;
     esac
   else
     [ "$state" != edited ] || save_branch "$tip"
   fi
   set_ref last "$tip"
-  tgit branch --quiet -D "$BRANCH" 2>"$TMP/error" || die "branch $BRANCH could not be removed:" "$(cat "$TMP/error")"
+  tgit branch --quiet -D "$BRANCH" 2>"$TMP/error" || die_of_git "branch $BRANCH could not be removed:"
   forget
   from=$(head_branch)
-  say "Removed the series from $TARGET, which is on ${from:+branch ${from#refs/heads/}, }commit $(short HEAD) again."
-}
-
-cmd_status() {
-  local series=$1 what tip base from changed name built state
-  say "checkout  $TARGET"
-  say "from      $(tgit config rewact.source || tgit config remote.origin.url || echo 'a repository without a remote')"
-  from=$(head_branch)
-  say "at        ${from:+branch ${from#refs/heads/}, }commit $(short HEAD)"
-  changed=$(changed_files)
-  [ -z "$changed" ] || say "changed   $(say "$changed" | wc -l | tr -d ' ') files, not committed"
-  what=$(in_progress)
-  if [ -n "$what" ]; then
-    say "state     a $what is under way"
-    refuse_in_progress
-  fi
-  if [ -n "$(ref pending)" ] && interrupted && [ -n "$changed$(in_the_way "$(ref pending)")" ]; then
-    say "state     a checkout was interrupted"
-    say "next      FORCE=1 $(next apply)"
-    return
-  fi
-  tip=$(branch_tip)
-  if [ -z "$tip" ]; then
-    if name=$(choose_series "$series" HEAD); then
-      say "series    $name, $(patch_count "$(series_dir "$name")") patches, made for these files"
-      say "state     not applied"
-      say "next      $(next apply)"
-    else
-      say "state     not applied, and no series fits:"
-      explain_misfits "$series" HEAD | indent
-      say "next      check out a release that fits, or  $(next 'apply --3way')"
-    fi
-    return
-  fi
-  if ! base=$(known_base "$series"); then
-    say "state     a branch $BRANCH that apply did not make"
-    say "next      give it another name, $(in_target branch -m "$BRANCH" my-rewact)"
-    say "          or make its commits a series, $(next 'export --series NAME --base COMMIT')"
-    return
-  fi
-  say "base      $(short "$base")$(tgit describe --tags "$base" 2>/dev/null | sed 's/.*/ (&)/')"
-  if [ -z "$series" ] && [ -z "$(tgit config rewact.hash || true)" ]; then
-    series=$(tgit config rewact.series || true)
-    [ -z "$series" ] || require_series "$series"
-  fi
-  if ! name=$(choose_series "$series" "$base"); then
-    say "state     $(tgit rev-list --count "$base..$tip") commits on $BRANCH, merged from a series made for other files"
-    say "next      $(next "export --series $(name_of "$base")")"
-    return
-  fi
-  say "series    $name"
-  built=$(build "$(series_dir "$name")" "$base" || true)
-  state=$(branch_state "$tip" "$base" "$built")
-  if [ "$state" = same ]; then
-    tgit log --reverse --format='  %s' "$base..$tip"
-    if on_branch; then
-      say "state     applied"
-      say "next      use it; or edit the commits, then  $(next export);  or  $(next unapply)"
-    else
-      say "state     applied on branch $BRANCH, which is not checked out"
-      say "next      $(next apply)"
-    fi
-    return
-  fi
-  mkdir "$TMP/now"
-  format_series "$base" "$tip" "$TMP/now"
-  compare_folders "$TMP/now" "$(series_dir "$name")"
-  if [ "$state" = ours ]; then
-    say "state     an earlier form of the series; nothing of yours is on it"
-    say "next      $(next apply)"
+  from="${from:+branch ${from#refs/heads/}, }commit $(short HEAD)"
+  if [ -n "$merged" ]; then
+    say "Removed branch $BRANCH from $TARGET. Its commits stay in the history of $from, into which you merged them."
   else
-    say "state     commits on $BRANCH that are not in the series"
-    say "next      $(next export)"
+    say "Removed the series from $TARGET, which is on $from again."
   fi
 }
 

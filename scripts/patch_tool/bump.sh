@@ -3,7 +3,7 @@
 # sandbox: the checkout is not touched, and a folder appears only when every patch applied. Sourced by apply_patches.sh.
 
 cmd_bump() {
-  local old=$1 version=$2 output=$3 commit name shown parent new file outcome faults number=0 conflicts=0 written=0
+  local old=$1 version=$2 output=$3 commit name shown parent new faults conflicts written
   [ -n "$version" ] || die "bump to which release? Name a tag or a commit:" "make bump VERSION=v0.6.2   or   $(next 'bump v0.6.2')"
   old=${old:-$(newest_series)}
   require_patches "$old"
@@ -14,33 +14,20 @@ cmd_bump() {
   output=${output:-$ROOT/patches/$name}
   [ "$shown" = "$output" ] || [ ! -d "$output" ] || die "$shown is there already." "To look at it:  $(next "--series $name check")"
 
-  make_merge_bases "$old" >/dev/null
-  say "Rebasing patches/$old onto $name ($(short "$commit")):"
-  sandbox_at "$commit"
-  sgit reset --quiet --hard # a merge needs the files too
-  patch_files "$(series_dir "$old")" >"$TMP/files"
-  while IFS= read -r file; do
-    number=$((number + 1))
-    outcome=$(merge_patch "$file")
-    say "  $(basename "$file"): $outcome"
-    case $outcome in
-      conflict*)
-        conflicts=$((conflicts + 1))
-        sed 's/^/      /' "$TMP/conflicts"
-        ;;
-      already*) ;;
-      *) written=$((written + 1)) ;;
-    esac
-  done <"$TMP/files"
+  merge_series "$old" "$commit"
+  say "$(merge_summary "$old" "$commit"):"
+  indent <"$TMP/outcomes"
+  conflicts=$(grep -c '\.patch: conflict$' "$TMP/outcomes" || true)
+  written=$(grep -cE ': (clean|3-way merge)$' "$TMP/outcomes" || true)
 
-  if [ $conflicts -gt 0 ]; then
-    die "$conflicts of $number patches have conflicts, so nothing was written. To resolve them in a checkout:" \
+  if [ "$conflicts" -gt 0 ]; then
+    die "$conflicts of $(plural "$(patch_count "$(series_dir "$old")")" patch patches) have conflicts, so nothing was written. To resolve them in a checkout:" \
       "$(in_target checkout --detach "$(tgit describe --tags --exact-match "$commit" 2>/dev/null || short "$commit")")" \
       "$(next "--series $old apply --3way")" \
-      "edit the files,  $(in_target add FILE…),  $(in_target am --continue)  until it is finished" \
+      "edit the files,  $(next 'apply --continue'),  until it is finished" \
       "$(next "--series $name export")"
   fi
-  [ $written -gt 0 ] || die "upstream has every patch of patches/$old already: there is nothing left to write."
+  [ "$written" -gt 0 ] || die "upstream has every patch of patches/$old already: there is nothing left to write."
 
   parent=$(dirname "$output")
   new=$(unfinished_folder "$parent")
@@ -85,11 +72,11 @@ output_folder() {
 # find_release NAME: prints the commit of a tag or commit. A tag is fetched from the checkout's origin if need be.
 find_release() {
   local commit
-  commit=$(tgit rev-parse -q --verify "$1^{commit}" || true)
+  commit=$(tgit rev-parse -q --verify --end-of-options "$1^{commit}" || true)
   if [ -z "$commit" ] && tgit remote get-url origin >/dev/null 2>&1; then
     say "$1 is not in $TARGET: asking its origin …" >&2
-    GIT_TERMINAL_PROMPT=0 tgit fetch --quiet --no-tags origin "refs/tags/$1:refs/tags/$1" 2>/dev/null || true
-    commit=$(tgit rev-parse -q --verify "$1^{commit}" || true)
+    GIT_TERMINAL_PROMPT=0 tgit fetch --quiet --no-tags -- origin "refs/tags/$1:refs/tags/$1" 2>/dev/null || true
+    commit=$(tgit rev-parse -q --verify --end-of-options "$1^{commit}" || true)
   fi
   if [ -z "$commit" ]; then
     if [ -n "$(tgit config rewact.source || true)" ]; then
@@ -104,34 +91,4 @@ find_release() {
 # What a series for COMMIT is called: its release, or the release before it and the way from there.
 name_of() {
   tgit describe --tags --match 'v[0-9]*' --abbrev=9 "$1" 2>/dev/null || short "$1"
-}
-
-# merge_patch FILE: applies one patch to the sandbox's HEAD and prints how that went; on a conflict, writes the files
-# and lines to $TMP/conflicts. The conflict is committed as it is, so that the patches after it can be tried too.
-merge_patch() {
-  local before file
-  before=$(sgit rev-parse HEAD)
-  : >"$TMP/conflicts"
-  if sandbox_am -- "$1" >"$TMP/error" 2>&1; then
-    echo clean
-    return
-  fi
-  sgit am --abort
-  if sandbox_am --3way -- "$1" >"$TMP/error" 2>&1; then
-    if [ "$(sgit rev-parse HEAD)" != "$before" ]; then echo "3-way merge"; else echo "already upstream, dropped"; fi
-    return
-  fi
-  echo conflict
-  sgit diff --name-only --diff-filter=U | while IFS= read -r file; do
-    if ! grep -n '^<<<<<<<' "$TMP/sandbox/$file" 2>/dev/null | sed "s|^\([0-9]*\):.*|$file:\1|"; then
-      say "$file: it is gone upstream, or added there as well"
-    fi
-  done >"$TMP/conflicts"
-  if [ ! -s "$TMP/conflicts" ]; then
-    grep -E '^(error|fatal):' "$TMP/error" | head -n 5 >"$TMP/conflicts" || true
-    sgit am --abort
-  else
-    sgit add --all
-    sandbox_am --continue >/dev/null 2>&1 || sgit am --skip >/dev/null 2>&1 || sgit am --abort
-  fi
 }

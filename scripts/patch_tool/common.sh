@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Messages, the temporary folder, and the two ways in which git is called. Sourced by apply_patches.sh.
+# Messages, the temporary folder, and git in the user's checkout. Sourced by apply_patches.sh.
 #
 # What apply_patches.sh sets once, and every part may read:
 #   ROOT           this repository
@@ -17,20 +17,57 @@ say() { printf '%s\n' "$*"; }
 
 # The first argument says what is wrong, the others say how to go on.
 die() {
-  printf 'apply_patches.sh: %s\n' "$1" >&2
+  printf 'apply_patches.sh: %s\n' "$1" | without_passwords >&2
   shift
-  [ $# -eq 0 ] || printf '%s\n' "$@" | sed 's/^/  /' >&2
+  [ $# -eq 0 ] || printf '%s\n' "$@" | sed 's/^/  /' | without_passwords >&2
   exit 1
+}
+
+# die_of_git WHAT [WAY-ON…]: a git command failed, and what it printed is in $TMP/error. Adds the way out of the
+# failures that users meet: permissions, a full disk, large files, locks.
+die_of_git() {
+  local what=$1 way=''
+  shift
+  case $(cat "$TMP/error") in
+    *ermission\ denied* | *nsufficient\ permission* | *"unable to unlink"*)
+      way="These files belong to another user, perhaps root (Docker leaves such). To own them:  sudo chown -R \"\$(id -un)\" $(quoted "$TARGET_SHOWN")"
+      ;;
+    *"No space left"* | *"isk quota"* | *"File too large"*) way="The disk is full: make room, then run this again." ;;
+    *"unable to write file"*) way="The disk is full, it seems: make room, then run this again." ;;
+    *git-lfs* | *"filter-process"*) way="This needs git-lfs, which is not installed: https://git-lfs.com" ;;
+    *".lock"*) way="Another git command is at work there, or one was killed. If none runs any more, delete that lock file." ;;
+  esac
+  die "$what" "$(git_error)" ${way:+"$way"} "$@"
+}
+
+# What git printed, without its advice: that is for somebody who typed the git command.
+git_error() {
+  sed -e '/^hint: /d' -e '/^Applying: /d' -e '/^When you have resolved/d' -e '/^If you prefer to skip/d' \
+    -e '/^To restore the original/d' -e '/^Patch failed at/d' -e '/^Please commit your changes/d' -e '/^Aborting$/d' \
+    -e '/^Use .git am --show-current-patch/d' "$TMP/error" | sed -n '1,12p;13s/.*/…/p'
 }
 
 indent() { sed 's/^/  /'; }
 
+# Reads lines, and prints the first N and how many there are in all.
+at_most() { awk -v most="$1" 'NR <= most { print } END { if (NR > most) print "… and " NR - most " more, " NR " in all" }'; }
+
+# plural 2 patch patches
+plural() { if [ "$1" = 1 ]; then printf '%s %s' "$1" "$2"; else printf '%s %s' "$1" "${3:-$2s}"; fi; }
+
 # A word as one has to type it: quoted when it holds more than plain characters.
 quoted() {
   case $1 in
-    *[!A-Za-z0-9_./:@%+=,-]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
+    '' | *[!A-Za-z0-9_./:@%+=,-]*) printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")" ;;
     *) printf '%s' "$1" ;;
   esac
+}
+
+# Reads paths, one in a line, and prints them as words of one command line.
+as_words() {
+  local path words=
+  while IFS= read -r path; do words="$words $(quoted "$path")"; done
+  printf '%s' "${words# }"
 }
 
 # The command line to type next, for the same target: $(next apply)
@@ -43,14 +80,17 @@ make_temporary_folder() {
   TMP=$(mktemp -d "${TMPDIR:-/tmp}/rewact.XXXXXX")
   readonly TMP
   : >"$TMP/unfinished"
-  trap remove_temporary_folders EXIT
+  trap clean_up EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
 }
 
 # shellcheck disable=SC2317,SC2329 # called by the trap
-remove_temporary_folders() {
+clean_up() {
   local folder
+  if [ -f "$TMP/switching" ]; then
+    if put_back; then say "The checkout was stopped: $TARGET_SHOWN is as it was." >&2; fi
+  fi
   while IFS= read -r folder; do rm -rf "$folder"; done <"$TMP/unfinished"
   rm -rf "$TMP"
 }
@@ -64,66 +104,12 @@ unfinished_folder() {
   say "$folder"
 }
 
-# git in the user's checkout, without the user's hooks: a hook may commit, format or refuse.
-tgit() { git -C "$TARGET" -c core.hooksPath=/dev/null -c advice.detachedHead=false -c color.ui=false "$@"; }
+# git in the user's checkout, without the user's hooks: a hook may commit, format or refuse. Submodules are the
+# user's own business: the series has none, and what is edited inside them is nowhere else.
+tgit() {
+  git -C "$TARGET" -c core.hooksPath=/dev/null -c submodule.recurse=false -c advice.detachedHead=false \
+    -c color.ui=false "$@"
+}
 
 # The full path of a file in the target's git directory.
 git_path() { tgit rev-parse --path-format=absolute --git-path "$1"; }
-
-# Patches are applied, compared and written in a sandbox: an empty repository in the temporary folder that
-# borrows the target's objects, and has no setting, hook or attribute of the user. So the result is the
-# same for everybody, and the checkout is touched only once, when there is a finished result.
-sgit() {
-  GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_SYSTEM=/dev/null GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1 \
-    GIT_COMMITTER_NAME="RewACT patches" GIT_COMMITTER_EMAIL="patches@rewact.invalid" \
-    git -C "$TMP/sandbox" "$@"
-}
-
-open_sandbox() {
-  local shallow
-  [ ! -d "$TMP/sandbox" ] || return 0
-  mkdir "$TMP/sandbox"
-  sgit init --quiet --template= --object-format="$(tgit rev-parse --show-object-format)" .
-  # maintenance would work on the target's objects, of which the sandbox knows no ref
-  cat >>"$TMP/sandbox/.git/config" <<'CONFIG'
-[core]
-	autocrlf = false
-	attributesFile = /dev/null
-	excludesFile = /dev/null
-[gc]
-	auto = 0
-[maintenance]
-	auto = false
-[advice]
-	mergeConflict = false
-CONFIG
-  mkdir -p "$TMP/sandbox/.git/objects/info"
-  git_path objects >"$TMP/sandbox/.git/objects/info/alternates"
-  shallow=$(git_path shallow)
-  [ ! -f "$shallow" ] || cp "$shallow" "$TMP/sandbox/.git/shallow"
-}
-
-# Puts the sandbox on COMMIT, with its index but without its files: `git am` fetches what it needs.
-sandbox_at() {
-  open_sandbox
-  find "$TMP/sandbox" -mindepth 1 -maxdepth 1 ! -name .git -exec rm -rf {} +
-  sgit update-ref --no-deref HEAD "$1"
-  sgit read-tree --reset "$1"
-}
-
-# `git am` with every option spelled out; the sandbox has no setting that could change the result.
-sandbox_am() {
-  sgit am --quiet --keep --keep-cr --no-scissors --no-gpg-sign --committer-date-is-author-date "$@"
-}
-
-# Copies the commits BASE..TIP from the sandbox into the target.
-take_from_sandbox() {
-  printf '%s\n^%s\n' "$2" "$1" | sgit pack-objects --quiet --revs --stdout | tgit unpack-objects -q
-}
-
-# One hash for the content of the commits BASE..TIP: their trees, authors, dates and messages, but neither
-# committer nor parents. Equal for commits that export to the same patches.
-fingerprint() {
-  open_sandbox
-  sgit log --reverse --date=raw --format='%T%n%an%n%ae%n%ad%n%B%x00' "$1..$2" | git hash-object --stdin
-}

@@ -26,19 +26,20 @@ compare_folders() {
 }
 
 cmd_export() {
-  local name=$1 given_base=$2 tip base count new faults
+  local name=$1 given_base=$2 tip base count new faults unknown=''
   refuse_in_progress
+  put_back_what_was_cut_off
   tip=$(branch_tip)
   [ -n "$tip" ] || die "export takes the commits on branch $BRANCH, and $TARGET has none." "$(next apply)"
   on_branch || die "export takes the commits on branch $BRANCH, and $TARGET is not on it." "$(in_target switch "$BRANCH")"
   if [ -n "$given_base" ]; then
-    base=$(tgit rev-parse -q --verify "$given_base^{commit}") || die "there is no commit $given_base in $TARGET."
+    base=$(tgit rev-parse -q --verify --end-of-options "$given_base^{commit}") || die "there is no commit $given_base in $TARGET."
     tgit merge-base --is-ancestor "$base" "$tip" || die "$given_base is no ancestor of $BRANCH."
   else
     base=$(known_base "$name") || die "it is not known where the series on $BRANCH starts. Name the commit before its first:" "$(next 'export --base COMMIT')"
   fi
   [ -z "$(changed_files)" ] || die "there are uncommitted changes, which the series would lack:" \
-    "$(changed_files | indent)" "Commit them (to fix an earlier commit: git commit --fixup, then rebase -i --autosquash), or  $(in_target stash push)"
+    "$(changed_files | at_most 20 | indent)" "Commit them (to fix an earlier commit: git commit --fixup, then rebase -i --autosquash), or  $(in_target stash push)"
   count=$(tgit rev-list --count "$base..$tip")
   [ "$count" -gt 0 ] || die "there is no commit on $BRANCH after $(short "$base"): an empty series is not written." "To restore the series:  $(next apply)"
   [ -z "$(tgit rev-list --merges "$base..$tip")" ] || die "there is a merge among the commits, and a patch cannot hold one. Make the history linear first:" "$(in_target rebase "$(short "$base")")"
@@ -62,14 +63,19 @@ cmd_export() {
     update_series "$name" "$new" "$count"
   else
     create_series "$name" "$new" "$base"
+    unknown=1 # to git, whose diff does not show such files
     say "Wrote the new series patches/$name, $count patches on $(short "$base")."
   fi
   set_ref base "$base"
   set_ref tip "$tip"
   tgit config rewact.series "$name"
   tgit config rewact.hash "$(series_hash "$(series_dir "$name")")"
-  say "Look at it with:  git diff patches   Check it with:  $(next check)"
+  tgit config rewact.exported "$(folder_tree "$name")"
+  say "Look at it with:  $(git_here "${unknown:+add -N patches/$name && git }diff patches")   Check it with:  $(next check)"
 }
+
+# git_here COMMAND: a git command for this repository, as one has to type it.
+git_here() { if [ "$PWD" = "$ROOT" ]; then printf 'git %s' "$1"; else printf 'cd %s && git %s' "$(quoted "$ROOT")" "$1"; fi; }
 
 # create_series NAME NEW BASE: moves the patches in the folder NEW to patches/NAME, with its UPSTREAM.
 create_series() {
@@ -113,7 +119,7 @@ refuse_other_base() {
 # verify_round_trip BASE TIP DIR: refuses commits that their patches, in DIR, would not reproduce exactly.
 verify_round_trip() {
   local base=$1 tip=$2 built
-  built=$(build "$3" "$base") || die "the exported patches would not apply again:" "$(cat "$TMP/error")"
+  built=$(build "$3" "$base") || die "the exported patches would not apply again:" "$(git_error)"
   [ "$(fingerprint "$base" "$tip")" = "$(fingerprint "$base" "$built")" ] ||
     die "the patches would not give the same commits again. The first that differs:" \
       "$(first_difference "$base" "$tip" "$built")" "Reword it:  $(in_target rebase -i "$(short "$base")")"
@@ -143,17 +149,6 @@ refuse_hand_edits() {
   die "the patches in patches/$name are not those that were applied (edited by hand, or pulled since): export would undo that." \
     "To take them instead:  FORCE=1 $(next apply)   (saves the commits on $BRANCH first)" \
     "To overwrite them:     FORCE=1 $(next export)  (saves the patches first)"
-}
-
-# The patch files of a series as a commit in the target, under a backup ref.
-save_series() {
-  local name tree
-  name=$(backup_name)
-  tree=$(patch_files "$(series_dir "$1")" | while IFS= read -r file; do
-    printf '100644 blob %s\t%s\n' "$(tgit hash-object -w --no-filters "$file")" "${file##*/}"
-  done | tgit mktree)
-  set_ref "$name" "$(plain_commit -m "rewact: patches/$1, saved before export" "$tree")"
-  say "The patches are saved at refs/rewact/$name. To see one:  $(in_target show "refs/rewact/$name:FILE")"
 }
 
 # swap_in NEW OLD: moves the patches in NEW to OLD, file by file. A file that is the same is not touched.
@@ -187,16 +182,16 @@ cmd_check() {
       say "$faults" | indent
       bad=1
     fi
-    if ! pin=$(pristine "$name"); then
-      [ -z "$series" ] || die "$TARGET does not hold $release, so the series cannot be tried." \
-        "$(in_target fetch "https://github.com/$UPSTREAM_REPO.git" "$([ -z "$(upstream "$name" TAG)" ] || echo 'tag ')$release")"
-      say "patches/$name: not tried, since $TARGET does not hold $release."
+    if [ -n "$series" ]; then
+      pin=$(require_pristine "$name")
+    elif ! pin=$(pristine "$name"); then
+      say "patches/$name: not tried, since neither $TARGET nor lerobot/ holds $release."
       continue
     fi
     checked=1
     if ! built=$(build "$old" "$pin"); then
       say "patches/$name: does not apply to $release:"
-      indent <"$TMP/error"
+      git_error | indent
       bad=1
       continue
     fi

@@ -65,6 +65,19 @@ misfits() {
     blob[$2] != $1 { print $2 " differs" }' FS='[ \t]' "$TMP/present" FS=' ' "$TMP/touched"
 }
 
+# misfits_after COMMIT DIR: the files of COMMIT that are not what the last patch in DIR leaves, one line each.
+misfits_after() {
+  patch_files "$2" | tr '\n' '\0' | xargs -0 awk '
+    /^diff --git / { path = substr($4, 3) }
+    /^index [0-9a-f]+\.\.[0-9a-f]+/ && path != "" { split($2, blob, /\.\./); last[path] = blob[2]; path = "" }
+    END { for (path in last) print last[path], path }' >"$TMP/after"
+  awk '{ print $2 }' "$TMP/after" | tr '\n' '\0' |
+    xargs -0 git -C "$TARGET" ls-tree --full-tree "$1" -- >"$TMP/present"
+  awk '
+    NR == FNR { blob[$4] = $3; next }
+    $1 ~ /^0+$/ ? $2 in blob : blob[$2] != $1 { print $2 }' FS='[ \t]' "$TMP/present" FS=' ' "$TMP/after"
+}
+
 # choose_series SERIES COMMIT: prints the series for COMMIT: the one asked for, or the one whose files are
 # COMMIT's. The version in COMMIT's pyproject.toml is only a hint where several fit: main has the next one right
 # after a release. Returns 1 when none fits.
@@ -91,7 +104,7 @@ explain_misfits() {
   local name
   for name in ${1:-$(series_names)}; do
     say "patches/$name was made for other files than those of $(short "$2"):"
-    misfits "$2" "$(series_dir "$name")" | sed -n '1,10p;11s/.*/…/p' | indent
+    misfits "$2" "$(series_dir "$name")" | at_most 10 | indent
   done
 }
 
@@ -145,6 +158,7 @@ lint_series() {
       part = "body"
       if (text ~ /^(fixup|squash|amend)! /) fault("is a fixup: fold it into its commit first, with rebase -i --autosquash")
       else if (text !~ /^[a-z]+(\([^)]+\))?!?: [^ ]/) fault("the subject is not in the style of LeRobot, as in \"feat(act): add a reward head\"")
+      gsub(/[\200-\277]/, "", text) # count characters, not bytes
       if (length(text) > 100) fault("the subject is longer than 100 characters")
       next
     }
@@ -202,12 +216,6 @@ write_upstream() {
     echo "UPSTREAM_COMMIT=$commit"
     echo "UPSTREAM_SDIST_SHA256=$sha"
   } >"$dir/UPSTREAM"
-}
-
-# The commit in the target that a series was made for: upstream's own, or the import of its sdist.
-pristine() {
-  tgit rev-parse -q --verify "$(upstream "$1" COMMIT)^{commit}" ||
-    tgit rev-parse -q --verify "refs/tags/pypi-$(upstream "$1" TAG)^{commit}"
 }
 
 # The sha256 of PyPI's sdist, from the index that pip uses; nothing when it is not there.
