@@ -6,7 +6,9 @@ PATCHES := ./apply_patches.sh
 
 # a variable as a flag, quoted for the shell; nothing when it is empty: $(call flag,steps,$(STEPS))
 quote = '$(subst ','\'',$(1))'
-flag = $(if $(strip $(2)),--$(1)=$(call quote,$(2)))
+# ~/ stands for the home folder, as it would without the quotes
+argument = $(if $(filter ~/%,$(firstword $(1))),"$$HOME"$(call quote,$(subst ^~/,/,^$(1))),$(call quote,$(1)))
+flag = $(if $(strip $(2)),--$(1)=$(call argument,$(2)))
 # a checkout other than lerobot/ and a series other than the one that fits
 where = $(call flag,target,$(TARGET)) $(call flag,series,$(SERIES))
 
@@ -45,7 +47,7 @@ bump: ## a new series for another LeRobot release or commit (VERSION=v0.6.2 OUTP
 	@$(PATCHES) $(where) bump $(call quote,$(VERSION)) $(call flag,output,$(OUTPUT))
 
 check-bump: setup ## bump to v0.6.0 and to a later main, and test there (LEROBOT_URL=<clone with history> NO_TESTS=1)
-	@$(PYTHON) scripts/check_bump.py $(call quote,$(LEROBOT_URL)) $(if $(NO_TESTS),--no-tests) $(ARGS)
+	@$(PYTHON) scripts/check_bump.py $(call argument,$(LEROBOT_URL)) $(if $(NO_TESTS),--no-tests) $(ARGS)
 
 series-figures: setup ## how much of LeRobot the series changes, and of itself (SERIES=)
 	@$(PYTHON) scripts/series_figures.py $(call flag,series,$(SERIES))

@@ -18,9 +18,11 @@ unset CDPATH
 cd "$(dirname "$0")/.."
 root=$(pwd)
 
-# A git hook sets these, and they would send every git command here to the hook's repository.
-# shellcheck disable=SC2046
-unset $(git rev-parse --local-env-vars)
+# shellcheck source=scripts/patch_tool/environment.sh
+. scripts/patch_tool/environment.sh
+clean_git_environment
+# shellcheck disable=SC2088 # a tilde that the shell left as it is: make setup LEROBOT_URL=~/lerobot
+case $LEROBOT_URL in '~/'*) LEROBOT_URL=$HOME/${LEROBOT_URL#'~/'} ;; esac
 export GIT_LFS_SKIP_SMUDGE=1 # the large files are test artifacts, which we do not need
 unset PYTHONPATH PYTHONHOME  # a sourced ROS puts another Python's packages there
 
@@ -30,11 +32,11 @@ UV_MINIMUM=0.5.0 # the first version with all the flags used here
 PROBE_SECONDS=${PROBE_SECONDS:-15}
 python=.venv/bin/python
 
-say() { printf 'setup: %s\n' "$*"; }
+say() { printf 'setup: %s\n' "$*" | without_passwords; }
 die() {
-  printf 'setup: %s\n' "$1" >&2
+  printf 'setup: %s\n' "$1" | without_passwords >&2
   shift
-  [ $# -eq 0 ] || printf '       %s\n' "$@" >&2
+  [ $# -eq 0 ] || printf '       %s\n' "$@" | without_passwords >&2
   exit 1
 }
 
@@ -97,7 +99,7 @@ is_filled() {
 }
 
 source_of_lerobot() {
-  git -C lerobot config rewact.source || git -C lerobot config remote.origin.url || echo "a repository without a remote"
+  git -C lerobot config rewact.source || git -C lerobot config remote.origin.url | without_passwords | grep . || echo "a repository without a remote"
 }
 
 report_lerobot() {
@@ -120,12 +122,12 @@ check_wish() {
   local from
   [ -n "$LEROBOT_URL" ] || return 0
   from=$(source_of_lerobot)
-  [ "$from" != "$LEROBOT_URL" ] || return 0
+  [ "$from" != "$(shown_url "$LEROBOT_URL")" ] || return 0
   say "LEROBOT_URL=$LEROBOT_URL is not used: lerobot/ is already filled, from $from. To switch:"
   if git -C lerobot cat-file -e "$UPSTREAM_COMMIT^{commit}" 2>/dev/null; then
-    say "  git -C lerobot remote set-url origin '$LEROBOT_URL' && git -C lerobot fetch origin"
+    say "  git -C lerobot remote set-url origin '$(shown_url "$LEROBOT_URL")' && git -C lerobot fetch origin"
   else
-    say "  make unapply && mv lerobot lerobot-old && mkdir lerobot && make setup LEROBOT_URL='$LEROBOT_URL'"
+    say "  make unapply && mv lerobot lerobot-old && mkdir lerobot && make setup LEROBOT_URL='$(shown_url "$LEROBOT_URL")'"
   fi
 }
 
@@ -134,7 +136,7 @@ reachable() {
   local ticks=0
   set -m # its own process group, so that git's helpers can be ended with it
   GIT_TERMINAL_PROMPT=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}" \
-    git ls-remote "$1" HEAD </dev/null >/dev/null 2>&1 &
+    git ls-remote -- "$1" HEAD </dev/null >/dev/null 2>&1 &
   probe=$!
   set +m
   while kill -0 "$probe" 2>/dev/null; do
@@ -156,7 +158,12 @@ reachable() {
 # the layout of `git submodule update --init`; unlike that command, this never leaves a partial clone behind.
 fill_from_git() {
   local url=$1 new=$tmp/lerobot
-  git -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=60 clone --no-checkout --origin origin -- "$url" "$new" || return 1
+  set -- git -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=60 clone --no-checkout --origin origin -- "$url" "$new"
+  if [ "$(shown_url "$url")" = "$url" ]; then
+    "$@" || return 1
+  else
+    "$@" 2>"$tmp/log" || { without_passwords <"$tmp/log" >&2 && return 1; }
+  fi
   if ! git -C "$new" cat-file -e "$UPSTREAM_COMMIT^{commit}" 2>/dev/null &&
     ! git -C "$new" fetch --quiet origin "$UPSTREAM_COMMIT" 2>/dev/null; then
     say "$url does not hold LeRobot $UPSTREAM_TAG ($UPSTREAM_COMMIT)." >&2
@@ -164,6 +171,7 @@ fill_from_git() {
     return 1
   fi
   git -C "$new" -c core.hooksPath=/dev/null checkout --quiet --detach "$UPSTREAM_COMMIT" || return 1
+  git -C "$new" remote set-url origin "$(shown_url "$url")" # a password does not belong on the disk
   move_into_place
 }
 

@@ -307,3 +307,15 @@ def test_broken_environment_is_created_again(project):
     python.symlink_to("/nowhere/python3.12")
     assert "lost its Python" in setup(project)
     assert python.stat().st_mode & stat.S_IXUSR
+
+
+def test_password_in_the_url_is_neither_shown_nor_kept(project):
+    secret = "https://me:s3cr3t-pw@example.com/lerobot.git"
+    output = setup(project, "--source-only", ok=False, LEROBOT_URL="https://me:s3cr3t-pw@127.0.0.1:9/x.git")
+    assert "s3cr3t-pw" not in output and "https://127.0.0.1:9/x.git" in output
+    project.configure((f"url.{project.upstream.path}.insteadOf", secret))
+    for _ in range(2):
+        assert "s3cr3t-pw" not in setup(project, "--source-only", LEROBOT_URL=secret)
+    assert project.lerobot.git("config", "remote.origin.url") == "https://example.com/lerobot.git"
+    for file in project.path.rglob("*"):
+        assert not file.is_file() or b"s3cr3t-pw" not in file.read_bytes(), file
