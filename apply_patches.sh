@@ -48,10 +48,16 @@ UPSTREAM_REPO=huggingface/lerobot
 . "$ROOT/scripts/patch_tool/target.sh"
 # shellcheck source=scripts/patch_tool/save.sh
 . "$ROOT/scripts/patch_tool/save.sh"
+# shellcheck source=scripts/patch_tool/in_the_way.sh
+. "$ROOT/scripts/patch_tool/in_the_way.sh"
 # shellcheck source=scripts/patch_tool/switch.sh
 . "$ROOT/scripts/patch_tool/switch.sh"
 # shellcheck source=scripts/patch_tool/merge.sh
 . "$ROOT/scripts/patch_tool/merge.sh"
+# shellcheck source=scripts/patch_tool/resolve.sh
+. "$ROOT/scripts/patch_tool/resolve.sh"
+# shellcheck source=scripts/patch_tool/branch.sh
+. "$ROOT/scripts/patch_tool/branch.sh"
 # shellcheck source=scripts/patch_tool/apply.sh
 . "$ROOT/scripts/patch_tool/apply.sh"
 # shellcheck source=scripts/patch_tool/status.sh
@@ -66,6 +72,8 @@ UPSTREAM_REPO=huggingface/lerobot
 clean_git_environment
 export LC_ALL=C GIT_PAGER=cat GIT_EDITOR=: GIT_MERGE_AUTOEDIT=no
 
+AGAIN=$(quoted "$0")
+for option in "$@"; do AGAIN="$AGAIN $(quoted "$option")"; done
 TARGET_GIVEN=
 COMMAND=
 FORCE=${FORCE:-}
@@ -144,8 +152,11 @@ TARGET_SHOWN=${TARGET_GIVEN:-$ROOT/lerobot}
 if [ -z "$TARGET_GIVEN" ] && [ "$PWD" = "$ROOT" ]; then TARGET_SHOWN=lerobot; fi
 [ -d "$TARGET_SHOWN" ] || die "$TARGET_SHOWN does not exist." "$(how_to_fill)"
 TARGET=$(cd -- "$TARGET_SHOWN" && pwd)
-readonly ROOT BRANCH UPSTREAM_REPO TARGET TARGET_GIVEN TARGET_SHOWN COMMAND FORCE
+readonly ROOT BRANCH UPSTREAM_REPO TARGET TARGET_GIVEN TARGET_SHOWN COMMAND FORCE AGAIN
+case $TARGET in *"
+"*) die "the path of the checkout has a line break in it." "Give it another name." ;; esac
 check_target
+case $COMMAND in apply | unapply | export) refuse_a_second_one ;; esac
 case $COMMAND in
   export) ;; # may write a new series
   check) [ -z "$series" ] || require_series "$series" ;;

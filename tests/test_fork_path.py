@@ -269,10 +269,11 @@ def test_conflict_given_up(project, mine):
     (backup,) = backups(mine)
     assert backup in output and mine.git("log", "-1", "--format=%s", backup) == ONE
     assert {**every_byte(mine), "reflogs": ""} == {**before, "reflogs": ""}
-    # and git's own way does as well
+    # and after git's own way
     project.run("apply", "--3way", target=mine, ok=False)
-    mine.git(*ME, "am", "--abort")
-    project.run("unapply", target=mine)
+    mine.git("reset", "-q", "--hard")
+    assert "nothing of patch 1 is left" in refused(project, mine, "apply", "--continue")
+    project.run("apply", "--abort", target=mine)
     assert {**every_byte(mine), "reflogs": ""} == {**before, "reflogs": ""}
 
 
@@ -295,8 +296,146 @@ def test_own_am_is_not_taken_for_a_merge_of_ours(project, mine):
     mine.commit("other")
     mine.git(*ME, "am", "-3", str(patch), ok=False)
     output = refused(project, mine, "apply", "--3way")
-    assert "an `am` is under way" in output and "am --abort" in output and "apply --continue" not in output
-    assert "nothing to continue" in refused(project, mine, "apply", "--continue")
+    assert "an am is under way" in output and "am --abort" in output and "apply --continue" not in output
+    assert "am --abort" in refused(project, mine, "apply", "--continue")
+
+
+def test_nothing_of_the_users_is_lost_while_a_merge_waits(project, mine):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    # staged, unstaged, and ignored where the second patch would add a file
+    mine.write("setup.py", "staged\n")
+    mine.write("docs/n.md", "staged too\n")
+    mine.git("add", "setup.py", "docs/n.md")
+    before = every_byte(mine)["files"]
+    for how in ("--abort", "--skip"):
+        output = project.run("apply", how, target=mine, ok=False)
+        assert "setup.py" in output and f"FORCE=1 {project.path}" in output.replace("'", "")
+        files = every_byte(mine)["files"]
+        assert {path: files[path] for path in ("setup.py", "docs/n.md")} == {
+            path: before[path] for path in ("setup.py", "docs/n.md")
+        }
+    project.run("apply", "--abort", target=mine, env={"FORCE": "1"})
+    assert "setup.py" in mine.git("show", "--stat", backups(mine)[-1], "--")
+    assert mine.git("symbolic-ref", "HEAD") == "refs/heads/mine"
+
+
+def test_resolution_is_kept_when_it_is_given_up(project, mine):
+    conflict(mine)
+    for how in ("--skip", "--abort"):
+        project.run("apply", "--3way", target=mine, ok=False)
+        resolve(mine)
+        mine.write(HEAD, "edited too\n")
+        resolved = (mine.path / ACT).read_text()
+        project.run("apply", how, target=mine, ok=how == "--abort")
+        backup = backups(mine)[-1]
+        assert mine.git("show", f"{backup}:{ACT}") == resolved.strip()
+        assert mine.git("show", f"{backup}:{HEAD}") == "edited too"
+        if how == "--skip":
+            project.run("apply", "--abort", target=mine)
+    assert mine.git("status", "--porcelain") == ""
+
+
+def test_work_in_the_way_of_going_on_stops_it_without_losing_a_patch(project, mine):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    resolve(mine)
+    mine.edit(FACTORY, "factory_30 = 30", "factory_30 = 'unstaged'")  # the second patch changes this file
+    output = project.run("apply", "--continue", target=mine, ok=False)
+    assert f"M {FACTORY}" in output
+    assert "before patch 2 of 2" in project.run("status", target=mine, ok=False)
+    mine.git("checkout", "--", FACTORY)
+    assert "patch 2 of 2 waits" in project.run("apply", "--continue", target=mine, ok=False)
+    resolve(mine)
+    project.run("apply", "--continue", target=mine)
+    assert mine.subjects() == [ONE, TWO]
+
+
+def test_ignored_file_where_a_later_patch_adds_one(project, mine):
+    project.run("apply")
+    project.lerobot.write("src/lerobot/extra.py", "extra = 1\n")
+    project.lerobot.commit("feat(extra): one more\n\nMore." + TRAILERS, day=8)
+    project.run("export")
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    (mine.path / ".git/info/exclude").write_text("extra.py\n")
+    mine.write("src/lerobot/extra.py", "MY\n")
+    resolve(mine)
+    project.run("apply", "--continue", target=mine, ok=False)
+    resolve(mine)
+    output = project.run("apply", "--continue", target=mine, ok=False)
+    assert "src/lerobot/extra.py  (untracked" in output
+    assert (mine.path / "src/lerobot/extra.py").read_text() == "MY\n"
+
+
+@pytest.mark.parametrize("left", ["=======\n", ">>>>>>> the patch\n", "<<<<<<< yours\n"])
+@pytest.mark.parametrize("staged", [True, False])
+def test_markers_left_over(project, mine, left, staged):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    text = (mine.path / ACT).read_text()
+    for marker in {"=======\n", ">>>>>>> the patch\n", "<<<<<<< yours\n"} - {left}:
+        text = text.replace(marker, "")
+    mine.write(ACT, text)
+    if staged and left != "=======\n":  # that may be a line of the file
+        mine.git("add", ACT)
+    assert f"{ACT}:" in refused(project, mine, "apply", "--continue")
+
+
+def test_lines_of_the_file_that_look_like_markers(project, mine):
+    """Only the markers that the tool has written count."""
+    mine.edit(ACT, "modeling_act_3 = 3\n", "<<<<<<< HEAD\n=======\n>>>>>>> theirs\n")
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    resolve_ours = (mine.path / ACT).read_text()
+    mine.write(
+        ACT,
+        re.sub(r"<<<<<<< yours\n.*?(reward = '\S+'\n)>>>>>>> the patch\n", r"\1", resolve_ours, flags=re.S),
+    )
+    output = project.run("apply", "--continue", target=mine, ok=False)
+    assert "patch 2 of 2 waits" in output or "Merged" in output
+
+
+def test_settings_that_would_stop_git(project, mine, tmp_path):
+    """No hook, no signature, no whitespace rule of the user's comes between."""
+    conflict(mine)
+    (tmp_path / "hooks").mkdir()
+    for name in ("pre-commit", "commit-msg", "applypatch-msg", "pre-applypatch", "post-checkout"):
+        (tmp_path / "hooks" / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "hooks" / name).chmod(0o755)
+    project.configure(
+        ("commit.gpgSign", "true"), ("gpg.program", "false"), ("core.hooksPath", str(tmp_path / "hooks")),
+        ("apply.whitespace", "error"), ("merge.conflictStyle", "diff3"), ("rerere.enabled", "true"),
+        ("user.useConfigOnly", "true"),
+    )  # fmt: skip
+    (mine.path / ".git/info/attributes").write_text("*.py -merge conflict-marker-size=10\n")
+    project.run("apply", "--3way", target=mine, ok=False)
+    resolve(mine)
+    project.run("apply", "--continue", target=mine, ok=False)
+    resolve(mine)
+    project.run("apply", "--continue", target=mine)
+    author = mine.git("log", "--format=%an %ad %s", "--date=short", "mine..rewact").splitlines()
+    assert author == [f"Zoë Ärm 2026-01-06 {TWO}", f"Zoë Ärm 2026-01-05 {ONE}"]
+
+
+def test_resolution_that_the_user_committed(project, mine):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    resolve(mine)
+    mine.commit("my own message")
+    assert "patch 2 of 2 waits" in project.run("apply", "--continue", target=mine, ok=False)
+    assert mine.subjects() == [ONE]
+
+
+def test_series_that_changed_while_a_merge_waits(project, mine):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    patch = sorted(project.series.glob("*.patch"))[1]
+    patch.write_bytes(patch.read_bytes().replace(b"needs labels", b"needs more labels"))
+    resolve(mine)
+    assert "are not those whose merge waits" in refused(project, mine, "apply", "--continue")
+    project.run("apply", "--abort", target=mine)
+    assert mine.git("symbolic-ref", "HEAD") == "refs/heads/mine"
 
 
 def fork_without_tags(project: Project, edit) -> Checkout:
@@ -373,6 +512,10 @@ def test_file_that_the_fork_lacks_is_not_another_one(project):
     assert "patch 2 of 2 waits" in output and f"{FACTORY}: not in your files" in output
     assert "labels" not in (fork.path / "src/lerobot/cameras/factory.py").read_text()
     assert f"{FACTORY}: not in your files" in refused(project, fork, "apply", "--continue")
+    project.run("apply", "--skip", target=fork)
+    assert fork.subjects() == [ONE] and not (fork.path / FACTORY).exists()
+    project.run("unapply", target=fork)
+    project.run("apply", "--3way", target=fork, ok=False)
     fork.git("rm", "-q", FACTORY)
     project.run("apply", "--continue", target=fork)
     assert fork.subjects() == [ONE, TWO]
@@ -511,7 +654,7 @@ def test_cut_off_inside_the_checkout(project, mine, sent):
     if sent != signal.SIGKILL:
         assert {**every_byte(mine), "reflogs": ""} == {**before, "reflogs": ""}
     else:
-        assert mine.git("for-each-ref", "refs/rewact/pending")
+        assert (mine.path / ".git/rewact-pending").exists()
         assert "was cut off; nothing of yours" in project.run("status", target=mine)
     mine.git("config", "filter.slow.smudge", "cat")
     output = project.run("apply", target=mine)
@@ -521,14 +664,76 @@ def test_cut_off_inside_the_checkout(project, mine, sent):
     assert every_byte(mine)["files"] == before["files"]
 
 
+@pytest.mark.parametrize("command", ["--3way", "--continue"])
+def test_cut_off_inside_a_merge(project, mine, command):
+    conflict(mine)
+    if command == "--continue":
+        project.run("apply", "--3way", target=mine, ok=False)
+        resolve(mine)
+    slow_checkout(project, mine)
+    process = subprocess.Popen(
+        ["bash", str(project.path / "apply_patches.sh"), "--target", str(mine.path), "apply", command],
+        cwd=project.path, env=environment(project.home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (mine.path / ".git/rewact-pending").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=60)
+    for lock in (mine.path / ".git").glob("*.lock"):
+        lock.unlink()
+    (mine.path / ".git/info/attributes").unlink()
+    output = project.run("apply", command, target=mine, ok=False)
+    assert f"patch {1 if command == '--3way' else 2} of 2 waits" in output
+    while "waits" in output:
+        resolve(mine)
+        done = mine.git("rev-list", "--count", "mine..rewact")
+        output = project.run("apply", "--continue", target=mine, ok=done == "1")
+    assert mine.subjects() == [ONE, TWO]
+
+
+def test_cut_off_in_one_worktree_is_not_put_back_in_another(project, mine, tmp_path):
+    tree = Checkout(tmp_path / "a tree", project.home)
+    mine.git("worktree", "add", "-q", "-b", "other", str(tree.path), "mine")
+    cut_off(project, mine, {ACT: ""})
+    before = every_byte(tree)
+    assert "not applied" in project.run("status", target=tree)
+    assert "Nothing to remove" in project.run("unapply", target=tree)
+    assert every_byte(tree) == before
+    assert "is as it was before" in project.run("unapply", target=mine)
+
+
+def test_branch_made_after_a_cut_off_stays_checked_out(project, mine):
+    cut_off(project, mine, {HEAD: ""})
+    mine.git("checkout", "-q", "-b", "feature")
+    project.run("unapply", target=mine)
+    assert mine.git("symbolic-ref", "HEAD") == "refs/heads/feature"
+    assert not (mine.path / HEAD).exists()
+
+
+def test_staged_work_among_half_written_files(project, mine):
+    cut_off(project, mine, {})
+    original = (mine.path / ACT).read_text()
+    mine.write(ACT, "staged\n")
+    mine.git("add", ACT)
+    mine.write(ACT, original)
+    assert "holds work" in refused(project, mine, "apply")
+    mine.git("reset", "-q", "--hard")
+    mine.write("é.txt", "mine\n")
+    mine.commit("mine")
+    cut_off(project, mine, {HEAD: ""})
+    mine.write("é.txt", "changed\n")
+    assert "holds work" in refused(project, mine, "apply")
+
+
 def cut_off(project: Project, mine: Checkout, contents: dict[str, str]) -> None:
     """As a killed checkout leaves it: some files of the goal are there, whole or in part."""
     project.run("apply", target=mine)
     tip, base = mine.git("rev-parse", "rewact"), mine.git("rev-parse", "refs/rewact/base")
     project.run("unapply", target=mine)
-    mine.git("update-ref", "refs/rewact/pending", tip)
-    mine.git("update-ref", "refs/rewact/pending-from", base)
-    mine.git("config", "rewact.pendingbranch", "refs/heads/mine")
+    (mine.path / ".git/rewact-pending").write_text(f"{base} {tip} {tip} - refs/heads/mine\n")
     for path, text in contents.items():
         mine.write(path, text or mine.git("show", f"{tip}:{path}") + "\n")
 
@@ -540,7 +745,7 @@ def test_files_half_written_are_put_back(project, mine):
     assert "was cut off" in project.run("status", target=mine)
     assert "is as it was before" in project.run("unapply", target=mine)
     assert every_byte(mine)["files"] == before
-    assert not mine.git("for-each-ref", "refs/rewact/pending*")
+    assert not (mine.path / ".git/rewact-pending").exists()
 
 
 @pytest.mark.parametrize("path", [ACT, HEAD, "README.md"])
@@ -552,7 +757,7 @@ def test_work_of_the_users_among_half_written_files(project, mine, path):
 
 def test_cut_off_before_the_branch_was_made(project, mine):
     cut_off(project, mine, {})
-    mine.git("checkout", "-q", "--detach", "refs/rewact/pending")
+    mine.git("checkout", "-q", "--detach", "refs/rewact/last")
     assert "is as it was before" in project.run("unapply", target=mine)
     assert mine.git("symbolic-ref", "HEAD") == "refs/heads/mine"
     assert mine.git("status", "--porcelain") == ""
@@ -607,6 +812,65 @@ def test_exported_commits_whose_patches_were_reverted(project, mine):
         project.run("apply", target=mine)
         project.run("unapply", target=mine)
     assert mine.git("rev-parse", *backups(mine)) == own
+
+
+def test_own_commit_below_the_series_counts_as_the_users(project, mine):
+    project.run("apply", target=mine)
+    one, two = mine.git("rev-list", "--reverse", "refs/rewact/base..rewact").split()
+    mine.git("reset", "-q", "--hard", "v0.6.0")
+    mine.write("mine.txt", "mine\n")
+    own = mine.commit("mine")
+    mine.git(*ME, "cherry-pick", one, two)
+    refused(project, mine, "unapply")
+    project.run("unapply", target=mine, env={"FORCE": "1"})
+    assert own in mine.git("rev-list", *backups(mine)).split()
+
+
+def test_series_that_was_fast_forwarded_into_a_branch(project, mine):
+    project.run("apply", target=mine)
+    mine.git("checkout", "-q", "mine")
+    mine.git("merge", "-q", "--ff-only", "rewact")
+    mine.git("checkout", "-q", "rewact")
+    mine.write("src/lerobot/extra.py", "extra = 1\n")
+    mine.commit("feat(extra): one more\n\nMore." + TRAILERS, day=8)
+    assert "Exported 3 commits" in project.run("export", target=mine)
+    mine.git("reset", "-q", "--hard", "mine")
+    mine.git("update-ref", "refs/rewact/tip", "mine")
+    project.git("clean", "-q", "-f", "patches")
+    project.git("checkout", "-q", "--", "patches")
+    assert "stay in the history" in project.run("unapply", target=mine)
+
+
+def test_own_branch_called_rewact_is_not_where_unapply_returns_to(project, mine):
+    mine.git("checkout", "-q", "-b", "rewact")
+    mine.write("mine.txt", "mine\n")
+    own = mine.commit("mine")
+    project.run("apply", target=mine, env={"FORCE": "1"})
+    project.run("unapply", target=mine)
+    assert mine.git("rev-parse", "HEAD") == own
+    assert mine.git("status", "--porcelain") == ""
+
+
+def test_branch_that_is_another_name(project, mine):
+    mine.git("symbolic-ref", "refs/heads/rewact", "refs/heads/mine")
+    for force in ("", "1"):
+        assert "symbolic-ref -d" in refused(project, mine, "apply", FORCE=force)
+
+
+def test_backup_of_what_is_staged_beside_a_conflict(project, mine):
+    mine.write("README.md", "stashed\n")
+    mine.git(*ME, "stash", "push", "-q")
+    mine.write("README.md", "committed\n")
+    mine.commit("mine")
+    mine.git("stash", "pop", ok=False)
+    mine.write("setup.py", "S1\n")
+    mine.git("add", "setup.py")
+    mine.write("setup.py", "S2\n")
+    project.run("apply", target=mine, env={"FORCE": "1"})
+    (backup,) = backups(mine)
+    assert mine.git("show", f"{backup}^2:setup.py") == "S1"
+    assert mine.git("show", f"{backup}:setup.py") == "S2"
+    assert "stashed" in mine.git("show", f"{backup}:README.md")
 
 
 def test_return_branch_is_checked_out_elsewhere(project, mine, tmp_path):

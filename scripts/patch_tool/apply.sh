@@ -1,119 +1,8 @@
 # shellcheck shell=bash
 # apply and unapply. Sourced by apply_patches.sh.
 
-# known_base SERIES: prints the commit that the series on the branch starts from. Normally apply recorded it.
-# Where `rewact` came from elsewhere (fetched from a fork, say), it is the commit before the series' first subject.
-known_base() {
-  local series=$1 tip base from onto name first
-  tip=$(branch_tip)
-  base=$(ref base)
-  if [ -n "$base" ] && tgit merge-base --is-ancestor "$base" "$tip"; then
-    # rebased by hand onto a newer state of the branch it came from
-    from=$(tgit config rewact.from || true)
-    onto=$(tgit merge-base "$tip" "${from:-$base}" 2>/dev/null || true)
-    if [ -n "$onto" ] && [ "$onto" != "$tip" ] && tgit merge-base --is-ancestor "$base" "$onto"; then base=$onto; fi
-    echo "$base"
-    return
-  fi
-  for name in ${series:-$(series_names)}; do
-    is_series "$name" || continue
-    first=$(patch_files "$(series_dir "$name")" | head -n 1)
-    [ -n "$first" ] || continue
-    first=$(subject_of "$first")
-    base=$(tgit log --first-parent --max-count=300 --format='%P %s' "$tip" | awk -v subject="$first" \
-      '{ parent = $1; sub(/^[^ ]+ /, ""); if ($0 == subject) { print parent; exit } }')
-    if [ -n "$base" ]; then
-      echo "$base"
-      return
-    fi
-  done
-  return 1
-}
-
-# branch_state SERIES TIP BASE: what the branch holds:
-#   same     the series, commit for commit
-#   ours     a state that the tool made or exported itself, and that is still in this repository
-#   edited   commits that are in no series folder
-# For "same", $TMP/built-series names the series.
-branch_state() {
-  local series=$1 tip=$2 base=$3 name built=''
-  if name=$(choose_series "$series" "$base"); then
-    built=$(build "$(series_dir "$name")" "$base" || true)
-    say "$name" >"$TMP/built-series"
-  fi
-  if [ -n "$built" ] && { [ "$tip" = "$built" ] || [ "$(fingerprint "$base" "$tip")" = "$(fingerprint "$base" "$built")" ]; }; then
-    echo same
-  elif [ "$tip" = "$base" ]; then
-    echo ours
-  elif [ "$tip" = "$(ref tip)" ] && is_kept; then
-    echo ours
-  elif [ -n "$built" ] && sgit rev-list "$base..$built" | grep -q "^$tip"; then
-    echo ours # the first few patches of an apply that was aborted
-  else
-    echo edited
-  fi
-}
-
-# Is what the branch was made of or exported to still in this repository: in its series folder, or in its history?
-is_kept() {
-  local tree name
-  tree=$(tgit config rewact.exported || true)
-  name=$(tgit config rewact.series || true)
-  [ -n "$tree" ] && [ -n "$name" ] || return 1
-  if is_series "$name" && [ "$(folder_tree "$name")" = "$tree" ]; then return 0; fi
-  git -C "$ROOT" rev-list --all -- "patches/$name" 2>/dev/null | sed "s|\$|:./patches/$name|" |
-    git -C "$ROOT" cat-file --batch-check='%(objectname)' 2>/dev/null | grep -xF "$tree" >/dev/null
-}
-
-# The git tree that the folder of a series is, as a commit of this repository has it.
-folder_tree() {
-  open_sandbox
-  find "$(series_dir "$1")" -maxdepth 1 -type f ! -name '.*' >"$TMP/folder"
-  sgit hash-object --no-filters --stdin-paths <"$TMP/folder" >"$TMP/blobs"
-  paste "$TMP/blobs" "$TMP/folder" |
-    sed "s|^\([0-9a-f]*\)$TAB.*/|100644 blob \1$TAB|" | sgit mktree --missing
-}
-
-refuse_edited() {
-  local tip=$1 base=$2
-  die "branch $BRANCH holds commits that are not in the series:" \
-    "$(tgit log --oneline --no-decorate "$base..$tip" | at_most 10 | indent)" \
-    "To make them the series:  $(next export)" \
-    "Or let them be saved to a backup ref first:  FORCE=1 $(next "$COMMAND")"
-}
-
-# already_applied SERIES: prints the series that is applied, found without building it: the branch is where apply
-# left it, and so are the patches. Returns 1 when that is not sure.
-already_applied() {
-  local series=$1 name
-  on_branch && [ "$(head_commit)" = "$(ref tip)" ] || return 1
-  name=$(tgit config rewact.series || true)
-  [ -n "$name" ] && is_series "$name" && [ "${series:-$name}" = "$name" ] || return 1
-  [ "$(tgit config rewact.hash || true)" = "$(series_hash "$(series_dir "$name")")" ] || return 1
-  say "$name"
-}
-
 say_already_applied() {
   say "The series $1 ($(patch_count "$(series_dir "$1")") patches) is already applied to $TARGET, on branch $BRANCH."
-}
-
-# applied_below SERIES: prints the series that the history of HEAD holds, because `rewact` was merged into it or its
-# patches were picked. Returns 1 when there is none.
-applied_below() {
-  local name missing
-  tgit log --max-count=3000 --format=%s HEAD >"$TMP/history"
-  for name in ${1:-$(series_names)}; do
-    if [ "$(patch_count "$(series_dir "$name")")" = 0 ]; then continue; fi
-    missing=$(patch_files "$(series_dir "$name")" | while IFS= read -r file; do
-      grep -qxF -- "$(subject_of "$file")" "$TMP/history" || say "$file"
-    done)
-    # or the files are those after the last patch, in one commit
-    if [ -z "$missing" ] || [ -z "$(misfits_after HEAD "$(series_dir "$name")")" ]; then
-      say "$name"
-      return
-    fi
-  done
-  return 1
 }
 
 # cmd_apply SERIES THREE-WAY DRY-RUN
@@ -132,7 +21,7 @@ cmd_apply() {
   old=$(branch_tip)
   if [ -n "$old" ] && ! old_base=$(known_base "$series") && [ -z "$FORCE$dry_run" ]; then
     die "there is a branch $BRANCH in $TARGET already, and it is not ours. Give it another name:" \
-      "$(in_target branch -m "$BRANCH" my-rewact)" "Or let it be saved to a backup ref first:  FORCE=1 $(next apply)"
+      "$(in_target branch -m "$BRANCH" my-rewact)" "Or let it be saved to a backup ref first:  FORCE=1 $(again)"
   fi
   if [ -n "$old_base" ] && on_branch; then
     base=$old_base
@@ -140,7 +29,8 @@ cmd_apply() {
   else
     base=$(head_commit)
     from=$(head_branch)
-    from=${from:-$base}
+    # a branch of that name which is not ours: it is about to be replaced
+    if [ -z "$from" ] || [ "$from" = "refs/heads/$BRANCH" ]; then from=$base; fi
   fi
 
   if name=$(choose_series "$series" "$base"); then
@@ -185,9 +75,9 @@ cmd_apply() {
     return
   fi
   case $state in edited | foreign) [ -n "$FORCE" ] || refuse_edited "$old" "$old_base" ;; esac
-  if [ -f "$TMP/stop" ]; then
+  if [ -f "$TMP/outcomes" ] && [ -f "$TMP/stop" ]; then
     [ "$state" = none ] || save_branch "$old"
-    merge_in_checkout "$name" "$base" "$from"
+    settle "$name" "$base" "$base" "$from"
     return
   fi
   take_from_sandbox "$base" "$built"
@@ -196,43 +86,12 @@ cmd_apply() {
   [ "$state" = none ] || set_ref last "$old"
   what=$built
   [ "$state" != same ] || what=$old # the same commits, perhaps with other committers
-  remember "$name" "$base" "$what" "$from"
-  switch_to "$what" "refs/heads/$BRANCH"
+  switch_to "$what" "refs/heads/$BRANCH" "$what" '' remember "$name" "$base" "$what" "$from"
   say "Applied the series $name ($(plural "$(tgit rev-list --count "$base..$what")" patch patches)) to $TARGET, on branch $BRANCH made from $(describe_from "$from" "$base")."
-  tgit log --reverse --format='%s' "$base..$BRANCH" | indent
+  tgit log --reverse --format='%s' "$base..$what" | indent
   [ -z "$three_way" ] || ! [ -f "$TMP/outcomes" ] ||
     say "To keep the result as a series of its own, made for your files:  $(next "export --series $(own_series_name)")"
   say "To remove it again:  $(next unapply)"
-}
-
-# state_before SERIES OLD OLD-BASE BASE BUILT: the state of the branch that apply finds, where BUILT is what it would
-# put there. The series on an older base is no work of the user's.
-state_before() {
-  local state
-  if [ "$3" = "$4" ] && [ "$(fingerprint "$3" "$2")" = "$(fingerprint "$4" "$5")" ]; then
-    echo same
-    return
-  fi
-  state=$(branch_state "$1" "$2" "$3")
-  [ "$state" != same ] || state=ours
-  echo "$state"
-}
-
-# remember SERIES BASE TIP FROM: records what the branch was made of, for unapply, export and status.
-remember() {
-  set_ref base "$2"
-  set_ref tip "$3"
-  tgit config rewact.from "$4"
-  tgit config rewact.series "$1"
-  tgit config rewact.hash "$(series_hash "$(series_dir "$1")")"
-  tgit config rewact.exported "$(folder_tree "$1")"
-}
-
-forget() {
-  local key
-  drop_ref base
-  drop_ref tip
-  for key in from series hash exported merging; do tgit config --unset "rewact.$key" || true; done
 }
 
 describe_from() {
@@ -243,7 +102,7 @@ describe_from() {
 }
 
 cmd_unapply() {
-  local series=$1 tip base from name other state merged=''
+  local series=$1 tip base state=ours
   refuse_in_progress
   put_back_what_was_cut_off
   tip=$(branch_tip)
@@ -252,14 +111,22 @@ cmd_unapply() {
     return
   fi
   refuse_other_worktree
+  refuse_branch_below
   base=$(known_base "$series") || die "branch $BRANCH in $TARGET was not made by apply, so it stays." "If it is in the way:  $(in_target branch -m "$BRANCH" my-rewact)"
-  state=ours
   if [ "$tip" != "$(ref tip)" ] || ! is_kept; then state=$(branch_state "$series" "$tip" "$base"); fi
-  # merged into the branch that is checked out: nothing is lost with the name of the branch
-  if ! on_branch && [ "$tip" != "$base" ] && tgit merge-base --is-ancestor "$tip" HEAD; then merged=1 state=ours; fi
+  # merged into another branch: nothing is lost with the name
+  if [ "$state" = edited ] && is_elsewhere "$tip"; then state=ours; fi
+  # commits of the user's below the series, which no other branch holds
+  if [ "$base" != "$(ref base)" ] && ! is_elsewhere "$base"; then state=edited; fi
   if [ "$state" = edited ]; then
     [ -n "$FORCE" ] || refuse_edited "$tip" "$base"
   fi
+  remove_branch "$base" "$tip" "$state"
+}
+
+# remove_branch BASE TIP STATE: puts the checkout back to where it came from, and removes the branch.
+remove_branch() {
+  local base=$1 tip=$2 state=$3 from name other there
   from=$(tgit config rewact.from || echo "$base")
   case $from in
     refs/heads/*)
@@ -275,11 +142,12 @@ cmd_unapply() {
       ;;
   esac
   if on_branch; then
-    make_way_for "$(tgit rev-parse "$from^{commit}")"
+    there=$(tgit rev-parse "$from^{commit}")
+    make_way_for "$there"
     [ "$state" != edited ] || save_branch "$tip"
     case $from in
-      refs/heads/*) switch_to "$(tgit rev-parse "$from^{commit}")" "$from" ;;
-      *) switch_to "$from" ;;
+      refs/heads/*) switch_to "$there" "$from" "$there" '' ;;
+      *) switch_to "$there" '' "$there" '' ;;
     esac
   else
     [ "$state" != edited ] || save_branch "$tip"
@@ -289,7 +157,7 @@ cmd_unapply() {
   forget
   from=$(head_branch)
   from="${from:+branch ${from#refs/heads/}, }commit $(short HEAD)"
-  if [ -n "$merged" ]; then
+  if [ "$tip" != "$base" ] && tgit merge-base --is-ancestor "$tip" HEAD; then
     say "Removed branch $BRANCH from $TARGET. Its commits stay in the history of $from, into which you merged them."
   else
     say "Removed the series from $TARGET, which is on $from again."
@@ -300,5 +168,5 @@ cmd_unapply() {
 cmd_series_files() {
   local base
   if [ -z "$(branch_tip)" ] || ! base=$(known_base "$1"); then die "the series is not applied." "$(next apply)"; fi
-  tgit diff-tree -r --name-only --no-renames --diff-filter="$2" "$base" "$BRANCH" -- "$3" | grep '\.py$' || true
+  tgit diff-tree -r --name-only --no-renames --diff-filter="$2" "$base" "refs/heads/$BRANCH" -- "$3" | grep '\.py$' || true
 }

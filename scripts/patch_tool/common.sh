@@ -10,6 +10,7 @@
 #   TARGET         the LeRobot checkout, as a full path
 #   TARGET_GIVEN   --target as it was typed, or nothing
 #   TARGET_SHOWN   the checkout as messages name it
+#   AGAIN          the command line, as one has to type it again
 #   TMP            the temporary folder, removed at the end
 # Everything else is passed as arguments and printed as results. `series` is --series, or nothing.
 
@@ -73,11 +74,15 @@ as_words() {
 # The command line to type next, for the same target: $(next apply)
 next() { printf '%s%s %s' "$(quoted "$0")" "${TARGET_GIVEN:+ --target $(quoted "$TARGET_GIVEN")}" "$1"; }
 
+# The whole command line, to be typed again.
+again() { printf '%s' "$AGAIN"; }
+
 # The same for git in the target: $(in_target am --abort)
 in_target() { printf 'git -C %s %s' "$(quoted "$TARGET_SHOWN")" "$*"; }
 
 make_temporary_folder() {
   TMP=$(mktemp -d "${TMPDIR:-/tmp}/rewact.XXXXXX")
+  TMP=$(cd "$TMP" && pwd)
   readonly TMP
   : >"$TMP/unfinished"
   trap clean_up EXIT
@@ -89,7 +94,7 @@ make_temporary_folder() {
 clean_up() {
   local folder
   if [ -f "$TMP/switching" ]; then
-    if put_back; then say "The checkout was stopped: $TARGET_SHOWN is as it was." >&2; fi
+    if put_back; then say "The checkout was stopped: $TARGET_SHOWN is as it was. $(saved_note)" >&2; fi
   fi
   while IFS= read -r folder; do rm -rf "$folder"; done <"$TMP/unfinished"
   rm -rf "$TMP"

@@ -51,6 +51,7 @@ cmd_export() {
   case $name in "" | .* | *[!A-Za-z0-9._-]*) die "$name is no name for a series." ;; esac
   ! is_series "$name" || refuse_other_base "$name" "$base" "$tip"
 
+  [ ! -d "$(series_dir "$name")" ] || [ -w "$(series_dir "$name")" ] || die "the folder patches/$name cannot be written."
   new=$(unfinished_folder "$ROOT/patches")
   format_series "$base" "$tip" "$new"
   faults=$(lint_series "$new")

@@ -58,6 +58,7 @@ cmd_pr() {
     release=$(for name in $(series_names); do upstream "$name" TAG; done | grep . | head -n 1)
     say "Note: below the series lie $(plural "$below" commit) that no release of LeRobot has (yours, or later ones of LeRobot's main). They were"
     say "pushed too, and the pull request would include yours. For one without them, check out the release and apply there:"
+    tgit rev-parse -q --verify "$release^{commit}" >/dev/null || say "  $(in_target fetch "https://github.com/$UPSTREAM_REPO.git" tag "$release")"
     say "  $(in_target checkout --detach "$release")"
   fi
   owner=$(printf '%s' "$url" | sed -n 's#.*github\.com[:/]\([^/]*\)/[^/]*$#\1#p')

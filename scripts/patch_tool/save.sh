@@ -16,39 +16,68 @@ plain_commit() {
   tgit commit-tree --no-gpg-sign "$@"
 }
 
-# save_work BLOCKED: saves changed files, what is staged, and the untracked files named in BLOCKED, in the form of a
-# stash, so that `git stash apply` brings them back; then puts these files, and no others, back to HEAD.
+# save_work BLOCKED: saves changed files, what is staged, and the untracked files named in BLOCKED; then puts these files,
+# and no others, back to HEAD.
 save_work() {
-  local blocked=$1 head staged work others name exact
+  tgit diff-index --cached -z --name-only --no-renames --ignore-submodules=all HEAD >"$TMP/changed"
+  tgit diff-files -z --name-only --ignore-submodules=all >>"$TMP/changed"
+  : >"$TMP/blocked"
+  [ -z "$1" ] || printf '%s\n' "$1" | tr '\n' '\0' >"$TMP/blocked"
+  save_files
+  restore_changed
+  while IFS= read -r -d '' path; do rm -f "$TARGET/$path"; done <"$TMP/blocked"
+}
+
+# save_files: saves the tracked files in $TMP/changed, what is staged, and the untracked files in $TMP/blocked (paths that
+# end in a zero byte), in the form of a stash, so that `git stash apply` brings them back.
+save_files() {
+  local head index staged work others='' name exact
   head=$(head_commit)
   name=$(backup_name)
-  { tgit diff-index --cached -z --name-only --no-renames --ignore-submodules=all HEAD &&
-    tgit diff-files -z --name-only --ignore-submodules=all; } >"$TMP/changed"
-  # in the middle of a conflict the index cannot be written as a tree
-  staged=$(tgit write-tree 2>/dev/null || tgit rev-parse 'HEAD^{tree}')
+  index=$(tgit rev-parse --path-format=absolute --git-path index)
+  # an index with a conflict cannot be written as a tree: its unmerged files count as they are on disk
+  cp "$index" "$TMP/staged"
+  tgit ls-files -u -z | tr '\0' '\n' | cut -f 2 | sort -u | tr '\n' '\0' >"$TMP/unmerged0"
+  staged=$(tree_with "$TMP/staged" <"$TMP/unmerged0")
   staged=$(plain_commit -p "$head" -m "rewact: what was staged" "$staged")
-  cp "$(tgit rev-parse --path-format=absolute --git-path index)" "$TMP/index"
-  work=$(tree_with "$TMP/index" <"$TMP/changed")
+  cp "$index" "$TMP/index"
+  cat "$TMP/unmerged0" "$TMP/changed" >"$TMP/work"
+  work=$(tree_with "$TMP/index" <"$TMP/work")
   set -- -p "$head" -p "$staged"
-  if [ -n "$blocked" ]; then
-    printf '%s\n' "$blocked" | tr '\n' '\0' >"$TMP/blocked"
+  if [ -s "$TMP/blocked" ]; then
     others=$(tree_with "$TMP/others" <"$TMP/blocked")
     set -- "$@" -p "$(plain_commit -m "rewact: files that were not in git" "$others")"
-  else
-    : >"$TMP/blocked"
   fi
-  exact=$(exact_bytes "$work" "${others:-}")
+  exact=$(exact_bytes "$work" ${others:+"$others"})
   set_ref "$name" "$(plain_commit "$@" -m "rewact: saved before $COMMAND" "$work")"
+  say "$name" >"$TMP/saved"
   say "Your work is saved at refs/rewact/$name. To bring it back:  $(in_target stash apply "refs/rewact/$name")"
   if [ -n "$exact" ]; then
     set_ref "$name-exact" "$(plain_commit -m "rewact: files that git's filters would change" "$exact")"
     say "Files whose line ends or large content git would change are, byte for byte, also at refs/rewact/$name-exact."
   fi
-  if [ -s "$TMP/changed" ]; then
+}
+
+# Puts the files in $TMP/changed back to HEAD, on disk and in the index. Those that HEAD does not have are removed.
+restore_changed() {
+  local path
+  : >"$TMP/known" && : >"$TMP/new"
+  while IFS= read -r -d '' path; do
+    if tgit cat-file -e "HEAD:$path" 2>/dev/null; then printf '%s\0' "$path" >>"$TMP/known"; else printf '%s\0' "$path" >>"$TMP/new"; fi
+  done <"$TMP/changed"
+  if [ -s "$TMP/known" ]; then
     tgit --literal-pathspecs restore --source=HEAD --staged --worktree --pathspec-from-file=- --pathspec-file-nul \
-      <"$TMP/changed" 2>"$TMP/error" || die_of_git "these files could not be put back to HEAD, and are as you left them:"
+      <"$TMP/known" 2>"$TMP/error" || die_of_git "not all changed files could be put back to HEAD:" "$(saved_note)"
   fi
-  while IFS= read -r -d '' path; do rm -f "$TARGET/$path"; done <"$TMP/blocked"
+  if [ -s "$TMP/new" ]; then
+    tgit update-index --force-remove -z --stdin <"$TMP/new" 2>"$TMP/error" || die_of_git "the index could not be written:" "$(saved_note)"
+    while IFS= read -r -d '' path; do rm -f "$TARGET/$path"; done <"$TMP/new"
+  fi
+}
+
+# saved_note: where FORCE=1 has saved the user's work in this run, for a message after a failure.
+saved_note() {
+  [ ! -f "$TMP/saved" ] || printf 'Your own changes are saved. To bring them back:  %s' "$(in_target stash apply "refs/rewact/$(cat "$TMP/saved")")"
 }
 
 # tree_with INDEX: reads paths that end in a zero byte, puts these files as they are on disk into the index file INDEX,
@@ -65,7 +94,7 @@ tree_with() {
 exact_bytes() {
   local path tree
   rm -f "$TMP/exact"
-  cat "$TMP/changed" "$TMP/blocked" | while IFS= read -r -d '' path; do
+  cat "$TMP/work" "$TMP/blocked" | while IFS= read -r -d '' path; do
     [ -f "$TARGET/$path" ] && [ ! -L "$TARGET/$path" ] || continue
     for tree in "$@"; do
       if tgit cat-file --filters "$tree:$path" 2>/dev/null | cmp -s - "$TARGET/$path"; then continue 2; fi

@@ -9,14 +9,18 @@ cmd_status() {
   say "checkout  $TARGET, $([ -z "$from" ] || printf 'branch %s, ' "${from#refs/heads/}")commit $(in_words HEAD)$changed"
   what=$(in_progress)
   if [ -n "$what" ]; then
-    name=$(merge_under_way)
-    say "state     ${name:+the merge of the series $name waits: }$(article "$what") is under way"
+    say "state     $(article "$what") is under way"
     refuse_in_progress
   fi
   if was_cut_off; then
     say "state     a checkout was cut off; nothing of yours is among the files that differ"
     say "next      $(next apply)  (puts them back first)"
     return
+  fi
+  name=$(merge_under_way)
+  if [ -n "$name" ]; then
+    say "state     a merge of the series $name waits at patch $(merge_note next):"
+    explain_merge "$name"
   fi
   tip=$(branch_tip)
   if [ -z "$tip" ]; then
@@ -90,5 +94,3 @@ status_without_branch() {
     fi
   fi
 }
-
-article() { case $1 in am) printf 'an am' ;; *) printf 'a %s' "$1" ;; esac; }

@@ -1,141 +1,21 @@
 # shellcheck shell=bash
-# Moving the checkout to another commit: what would be lost, what stands in the way, the move itself, and the way back
-# when it fails half-way. Sourced by apply_patches.sh.
+# Moving the checkout to another commit, and the way back when that fails or is cut off. Sourced by apply_patches.sh.
 
-TAB=$(printf '\t')
+# A move that is under way is noted in a file of the worktree's git directory, until it is finished or undone:
+# OLD-COMMIT NEW-COMMIT HEAD-COMMIT-AT-THE-END BRANCH-TIP-BEFORE(or -) OLD-HEAD(refs/heads/…, or -)
+pending_file() { git_path rewact-pending; }
 
-# moves OLD NEW: what differs between two commits, one line each: STATUS, a tab, PATH. STATUS is A (added), D, M or T.
-# Submodules are left out.
-moves() {
-  local list=$TMP/moves-$1-$2
-  if [ ! -f "$list" ]; then
-    open_sandbox
-    sgit -c core.quotePath=false diff-tree -r --no-renames --raw "$1" "$2" |
-      awk -F "$TAB" '{ split($1, part, " "); if (part[1] != ":160000" && part[2] != "160000") print part[5] FS $2 }' >"$list"
-  fi
-  cat "$list"
-}
-
-# ---------------------------------------------------------------- what is in the way
-
-# obstacles NEW: what is untracked and lies where a checkout of NEW puts a file. KIND, a tab, PATH: a file, which can
-# be saved; a folder or a repository, which cannot.
-obstacles() {
-  local path
-  moves "$(head_commit)" "$1" | sed -n "s/^A$TAB//p" | while IFS= read -r path; do obstacle "$path"; done | sort -u |
-    while IFS="$TAB" read -r kind path; do
-      # staged as new already: then it counts among the changed files
-      [ "$kind" != repository ] && [ -n "$(tgit --literal-pathspecs ls-files -- "$path")" ] || say "$kind$TAB$path"
-    done
-}
-
-# obstacle PATH: the first part of the path that is not what it should be.
-obstacle() {
-  local part='' rest=$1
-  while :; do
-    part=${part:+$part/}${rest%%/*}
-    if [ -L "$TARGET/$part" ]; then
-      say "file$TAB$part"
-    elif [ ! -e "$TARGET/$part" ]; then
-      :
-    elif [ "$part" = "$1" ]; then
-      if [ -d "$TARGET/$part" ]; then say "folder$TAB$part"; else say "file$TAB$part"; fi
-    elif [ ! -d "$TARGET/$part" ]; then
-      say "file$TAB$part"
-    elif [ -e "$TARGET/$part/.git" ]; then
-      say "repository$TAB$part"
-    else
-      rest=${rest#*/}
-      continue
-    fi
-    return 0
-  done
-}
-
-# Refuses where git was told to hide the changes of a file that a checkout of $1 replaces.
-refuse_hidden() {
-  local commit=$1 flagged path unseen='' skipped=''
-  flagged=$(moves "$(head_commit)" "$commit" | sed "s/^[A-Z]$TAB//" | tr '\n' '\0' |
-    xargs -0 git -C "$TARGET" --literal-pathspecs ls-files -v -- | grep '^[a-zS] ' || true)
-  [ -n "$flagged" ] || return 0
-  while IFS= read -r path; do
-    case $path in [a-z]\ *) unseen="$unseen${path#??}
-" ;; esac
-    # not on disk: a sparse checkout, in which there is nothing to lose
-    case $path in [Ss]\ *) if [ -e "$TARGET/${path#??}" ] || [ -L "$TARGET/${path#??}" ]; then skipped="$skipped${path#??}
-"; fi ;; esac
-  done <<FLAGGED
-$flagged
-FLAGGED
-  [ -n "$unseen$skipped" ] || return 0
-  set -- "these files are marked assume-unchanged or skip-worktree, so that git would not see your changes:" \
-    "$(printf '%s' "$unseen$skipped" | sort -u | indent)" "Lift the marks:"
-  if [ -n "$unseen" ]; then
-    set -- "$@" "$(in_target update-index --no-assume-unchanged -- "$(printf '%s' "$unseen" | as_words)")"
-  fi
-  if [ -n "$skipped" ]; then
-    set -- "$@" "$(in_target update-index --no-skip-worktree -- "$(printf '%s' "$skipped" | as_words)")"
-  fi
-  die "$@"
-}
-
-# git writes a file by replacing it, for which its folder must be writable.
-refuse_unwritable() {
-  local path folder own
-  own=$(tgit rev-parse --path-format=absolute --git-dir)
-  [ -w "$own" ] || die "the folder $own cannot be written, and git needs to. To own it:" \
-    "sudo chown -R \"\$(id -un)\" $(quoted "$TARGET_SHOWN")"
-  moves "$(head_commit)" "$1" | cut -f 2 | while IFS= read -r path; do
-    folder=./$path
-    folder=${folder%/*}
-    while [ ! -e "$TARGET/$folder" ]; do folder=${folder%/*}; done
-    say "$folder"
-  done | sort -u | while IFS= read -r folder; do [ -w "$TARGET/$folder" ] || say "$folder"; done >"$TMP/unwritable"
-  [ ! -s "$TMP/unwritable" ] || die "these folders of $TARGET cannot be written, and files in them would change:" \
-    "$(at_most 10 <"$TMP/unwritable" | indent)" "If another user owns them, as Docker leaves them:" \
-    "sudo chown -R \"\$(id -un)\" $(quoted "$TARGET_SHOWN")"
-}
-
-# make_way_for COMMIT [LATER]: refuses to move the checkout to COMMIT while something of the user's is in the way; with
-# FORCE=1 saves it first. Other untracked files are not in the way, and stay where they are. LATER is a commit of the
-# sandbox that the checkout will reach after that.
-make_way_for() {
-  local commit=$1 later=${2:-$1} changed blocked solid
-  refuse_hidden "$later"
-  refuse_unwritable "$later"
-  changed=$(changed_files)
-  blocked=$(obstacles "$later")
-  solid=$(printf '%s\n' "$blocked" | sed -n "s/^repository$TAB\(.*\)/\1  (a git repository of its own)/p; s/^folder$TAB\(.*\)/\1  (a folder)/p")
-  [ -z "$solid" ] || die "in $TARGET the series adds files where you keep something that cannot be saved for you:" \
-    "$(say "$solid" | indent)" "Move it to another place, then run this again."
-  blocked=$(printf '%s\n' "$blocked" | cut -f 2)
-  if [ -z "$changed$blocked" ]; then return 0; fi
-  if [ -n "$FORCE" ]; then
-    save_work "$blocked"
-    return 0
-  fi
-  {
-    say "apply_patches.sh: $TARGET holds work that would be in the way:"
-    [ -z "$changed" ] || say "$changed" | at_most 20 | sed 's/^/    /'
-    [ -z "$blocked" ] || say "$blocked" | sed 's/$/  (untracked; the series has a file there)/' | at_most 20 | sed 's/^/    /'
-    [ -z "$changed" ] || say "  Commit it, or put it away:  $(in_target stash push)"
-    [ -z "$blocked" ] || say "  Move these files to another place."
-    say "  Or let it be saved to a backup ref first:  FORCE=1 $(next "$COMMAND")"
-  } >&2
-  exit 1
-}
-
-# ---------------------------------------------------------------- the move
-
-# switch_to COMMIT [NAME]: the only place where files change. NAME is the branch that HEAD is on afterwards, which is
-# made or moved if it is ours; without one HEAD is detached. When anything fails, all is as it was before.
+# switch_to COMMIT NAME TIP ENTRIES [NOTE…]: the only place where files change. NAME is the branch that HEAD is on
+# afterwards, which is made or moved if it is ours; when it is empty HEAD is detached. The branch is then at TIP, which is
+# COMMIT but for a conflict: there the files are those of COMMIT, and the file ENTRIES has the unmerged entries of the
+# index. NOTE is a command that records what was done. When anything fails, all is as it was before.
 switch_to() {
-  local commit=$1 name=${2:-} old_ref left
-  old_ref=$(head_branch)
-  set_ref pending-from HEAD
-  set_ref pending "$commit"
-  tgit config rewact.pendingbranch "$old_ref"
-  printf '%s\n' "$old_ref" "$(branch_tip)" >"$TMP/switching"
+  local commit=$1 name=$2 tip=$3 entries=$4 left file old_ref old_tip
+  shift 4
+  file=$(pending_file) old_ref=$(head_branch) old_tip=$(branch_tip)
+  say "$(head_commit) $commit $tip ${old_tip:--} ${old_ref:--}" >"$file.new"
+  mv "$file.new" "$file"
+  : >"$TMP/switching"
   if ! tgit checkout --quiet --no-overwrite-ignore --detach "$commit" 2>"$TMP/error"; then
     failed_switch "git could not move $TARGET to $(short "$commit")"
   fi
@@ -153,73 +33,73 @@ switch_to() {
   if [ -n "$name" ]; then
     # shellcheck disable=SC2153 # apply_patches.sh sets it
     if [ "$name" = "refs/heads/$BRANCH" ]; then
-      tgit update-ref -m "rewact: $COMMAND" "$name" "$commit" 2>"$TMP/error" || failed_switch "branch $BRANCH could not be written"
+      tgit update-ref -m "rewact: $COMMAND" "$name" "$tip" 2>"$TMP/error" || failed_switch "branch $BRANCH could not be written"
     fi
     tgit symbolic-ref -m "rewact: $COMMAND" HEAD "$name" 2>"$TMP/error" || failed_switch "HEAD could not be written"
   fi
-  rm "$TMP/switching"
-  forget_switch
-}
-
-forget_switch() {
-  drop_ref pending
-  drop_ref pending-from
-  tgit config --unset rewact.pendingbranch || true
+  if [ -n "$entries" ]; then
+    tgit update-index --index-info <"$entries" 2>"$TMP/error" || failed_switch "the conflict could not be noted in the index"
+  fi
+  "$@"
+  rm -f "$TMP/switching"
+  rm -f "$file"
 }
 
 # The files that differ between where we come from and COMMIT and that a sparse checkout leaves out.
 files_left_out() {
   [ "$(tgit config --bool core.sparseCheckout || true)" = true ] || return 0
-  moves "$(ref pending-from)" "$1" | sed -n "s/^[AMT]$TAB//p" | while IFS= read -r path; do
+  moves "$(cut -d ' ' -f 1 "$(pending_file)")" "$1" | sed -n "s/^[AMT]$TAB//p" | while IFS= read -r path; do
     [ -e "$TARGET/$path" ] || [ -L "$TARGET/$path" ] || say "$path"
   done
 }
 
 failed_switch() {
-  local what=$1
+  local what=$1 note
   shift
+  note=$(saved_note)
   if put_back 2>"$TMP/put-back"; then
-    die_of_git "$what, and it is as it was before:" "$@"
+    die_of_git "$what, and it is as it was before${note:+ but for your own changes}:" "$@" ${note:+"$note"}
   fi
   die_of_git "$what:" "$@" "These files could not be put back to what they were:" "$(at_most 10 <"$TMP/left" | indent)" \
-    "Nothing of yours is among them. Once the cause is gone, this puts them back:  $(next "$COMMAND")"
+    "Nothing of yours is among them. Once the cause is gone, this puts them back:  $(again)" ${note:+"$note"}
 }
 
-# put_back: undoes a checkout that stopped anywhere between refs/rewact/pending-from and refs/rewact/pending: files,
-# index, HEAD and branch. It replaces only what the checkout wrote. Returns 1, with the files in $TMP/left, when that
-# fails; the refs then stay for the next attempt.
+# put_back: undoes a move that stopped anywhere: files, index, HEAD and branch. It replaces only what the move wrote.
+# Returns 1, with the files in $TMP/left, when that fails; the note of the move then stays for the next attempt.
 put_back() {
-  local old new old_ref='' branch='' path kind
-  old=$(ref pending-from) new=$(ref pending)
-  if [ -f "$TMP/switching" ]; then
-    {
-      read -r old_ref
-      read -r branch
-    } <"$TMP/switching"
-    rm -f "$TMP/switching"
-  else
-    old_ref=$(tgit config rewact.pendingbranch || true)
-    branch=keep
-  fi
+  local old new end branch old_ref path kind head file
+  file=$(pending_file)
+  read -r old new end branch old_ref <"$file"
+  rm -f "$TMP/switching"
   moves "$old" "$new" >"$TMP/moves"
+  head=$(head_commit)
   # a checkout that is complete goes back as git does it, which keeps a sparse checkout sparse
-  if [ "$(head_commit)" = "$new" ] && [ -z "$(changed_files)" ]; then tgit checkout --quiet --detach "$old" || true; fi
-  [ "$(head_commit)" = "$old" ] && [ -z "$(changed_files)" ] || put_files_back "$old" "$new"
-  if [ "$(head_commit)" != "$old" ]; then tgit update-ref --no-deref -m "rewact: back" HEAD "$old" || true; fi
-  if [ -n "$old_ref" ] && [ "$(head_branch)" != "$old_ref" ]; then tgit symbolic-ref -m "rewact: back" HEAD "$old_ref" || true; fi
-  if [ "$branch" != keep ] && [ "$(branch_tip)" != "$branch" ]; then
-    if [ -n "$branch" ]; then
-      tgit update-ref -m "rewact: back" "refs/heads/$BRANCH" "$branch" || true
+  if [ "$head" != "$new" ] || [ -n "$(changed_files)" ] || ! tgit checkout --quiet --detach "$old"; then
+    put_files_back "$old" "$new"
+  fi
+  # HEAD, unless it is where the user has put it since
+  if [ "$head" != "$old" ] || [ -z "$(head_branch)" ] || [ "$(head_branch)" = "refs/heads/$BRANCH" ]; then
+    if [ "$old_ref" != - ] && [ "$old_ref" != "refs/heads/$BRANCH" ] && [ "$(tgit rev-parse -q --verify "$old_ref" || true)" = "$old" ]; then
+      [ "$(head_branch)" = "$old_ref" ] || tgit symbolic-ref -m "rewact: back" HEAD "$old_ref" || true
+    elif [ "$old_ref" = "refs/heads/$BRANCH" ]; then
+      tgit update-ref -m "rewact: back" "$old_ref" "$branch" || true
+      [ "$(head_branch)" = "$old_ref" ] || tgit symbolic-ref -m "rewact: back" HEAD "$old_ref" || true
     else
-      tgit update-ref -d "refs/heads/$BRANCH" || true
+      tgit update-ref --no-deref -m "rewact: back" HEAD "$old" || true
     fi
+  fi
+  if [ "$branch" = - ] && [ "$(branch_tip)" = "$end" ]; then
+    tgit update-ref -d "refs/heads/$BRANCH" "$end" || true
+    forget
+  elif [ "$branch" != - ] && [ "$(branch_tip)" = "$end" ]; then
+    tgit update-ref -m "rewact: back" "refs/heads/$BRANCH" "$branch" || true
   fi
   changed_files >"$TMP/left"
   while IFS="$TAB" read -r kind path; do
     [ "$kind" != A ] || ! is_written "$path" "$new" || say "?? $path"
   done <"$TMP/moves" >>"$TMP/left"
   [ ! -s "$TMP/left" ] || return 1
-  forget_switch
+  rm -f "$file"
 }
 
 # put_files_back OLD NEW: the files of $TMP/moves and their entries in the index, each by itself.
@@ -269,24 +149,42 @@ is_written() {
   fi
 }
 
-# Has a checkout been cut off here, with nothing of the user's among the files that differ? Its half of the files
-# is then put back before any command goes on.
+# Has a move been cut off here, with nothing of the user's among the files that differ? Its half of the files is then put
+# back before any command goes on.
 was_cut_off() {
-  local old new head path
-  new=$(ref pending) old=$(ref pending-from)
-  [ -n "$new" ] && [ -n "$old" ] || return 1
+  local old new end head path file blob
+  file=$(pending_file)
+  [ -f "$file" ] || return 1
+  read -r old new end _ <"$file"
+  [ "$new" = "$end" ] || [ "$(merge_note conflict)" != "$new" ] || return 1 # all but the removal of the note was done
   head=$(head_commit)
-  [ "$head" = "$old" ] || { [ "$head" = "$new" ] && [ -z "$(head_branch)" ]; } || return 1
+  case $head in "$old" | "$new" | "$end") ;; *) return 1 ;; esac
   moves "$old" "$new" | cut -f 2 >"$TMP/paths"
-  { changed_files | cut -c 4- && cat "$TMP/paths"; } | sort -u | while IFS= read -r path; do
-    if [ ! -e "$TARGET/$path" ] && [ ! -L "$TARGET/$path" ]; then continue; fi
-    grep -qxF -- "$path" "$TMP/paths" || exit 1
-    is_written "$path" "$new" || [ "$(disk_blob "$path")" = "$(tgit rev-parse -q --verify "$old:$path" || true)" ] || exit 1
-  done
+  tgit diff-index -z --name-only --no-renames --ignore-submodules=all "$old" >"$TMP/differ"
+  while IFS= read -r -d '' path; do
+    grep -qxF -- "$path" "$TMP/paths" || return 1
+  done <"$TMP/differ"
+  while IFS= read -r path; do
+    blob=$(tgit rev-parse -q --verify "$old:$path" || true)
+    if [ -e "$TARGET/$path" ] || [ -L "$TARGET/$path" ]; then
+      is_written "$path" "$new" || [ "$(disk_blob "$path")" = "$blob" ] || return 1
+    fi
+    # and in the index: as one of the two, or unmerged with the entries of the conflict
+    case $(tgit --literal-pathspecs ls-files -s -- "$path") in
+      "" | *" ${blob:-none} 0$TAB"* | *" $(tgit rev-parse -q --verify "$new:$path" || echo none) 0$TAB"* | *" "[123]"$TAB"*) ;;
+      *) return 1 ;;
+    esac
+  done <"$TMP/paths"
 }
 
 put_back_what_was_cut_off() {
-  if ! was_cut_off; then return 0; fi
+  local file
+  file=$(pending_file)
+  [ -f "$file" ] || return 0
+  if ! was_cut_off; then
+    rm -f "$file" # the user has gone on by themselves
+    return 0
+  fi
   put_back 2>"$TMP/error" || die_of_git "a checkout was cut off in $TARGET, and these files could not be put back:" \
     "$(at_most 10 <"$TMP/left" | indent)" "Nothing of yours is among them."
   say "A checkout was cut off in $TARGET: it is as it was before."

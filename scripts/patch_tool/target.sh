@@ -4,14 +4,14 @@
 # What the tool keeps in a checkout, beside the branch `rewact`:
 #   refs/rewact/base      the commit that the series was applied to
 #   refs/rewact/tip       the last state of the branch that apply made or export wrote to a series folder
-#   refs/rewact/pending   where a running checkout goes, and refs/rewact/pending-from where it comes from; left behind
-#                         only when it was cut off
+#   refs/rewact/conflict  the patch that waits to be resolved; see resolve.sh
 #   refs/rewact/last      what the branch was before it was removed or replaced
 #   refs/rewact/backup/*  what FORCE=1 saved
 #   config rewact.from    where unapply returns to: a branch (refs/heads/…) or a commit
 #   config rewact.series, rewact.hash   the series, and its hash, that apply or export used last
 #   config rewact.exported   the series folder as export left it, a git tree: is it still there, or in this
-#                            repository's history? Empty after apply, which makes only what a series holds
+#                            repository's history?
+#   files rewact-pending, rewact-merge, rewact-running of the git directory: a move, a merge, a command under way
 
 # Refuses a target that is no LeRobot checkout of its own.
 check_target() {
@@ -77,23 +77,33 @@ in_progress() {
     echo cherry-pick
   elif [ -f "$dir/REVERT_HEAD" ]; then
     echo revert
+  elif [ -d "$dir/sequencer" ]; then
+    echo cherry-pick # of several commits, between two of them
   elif [ -f "$dir/BISECT_LOG" ]; then
     echo bisect
   fi
 }
 
+# refuse_in_progress [ours]: "ours" lets a merge of ours through, which --continue and the like are for.
 refuse_in_progress() {
-  local what
+  local what name
   what=$(in_progress)
   case $what in
     "") ;;
     bisect) die "a bisect is under way in $TARGET. End it first:" "$(in_target bisect reset)" ;;
-    am) explain_am ;;
-    *) die "a $what is under way in $TARGET. Finish or abort it, then run this again:" \
+    *) die "$(article "$what") is under way in $TARGET. Finish or abort it, then run this again:" \
       "$(in_target "$what" --continue)" "$(in_target "$what" --abort)" ;;
   esac
   refuse_locks
+  if [ "${1:-}" = ours ]; then return 0; fi
+  name=$(merge_under_way)
+  if [ -n "$name" ]; then
+    put_back_what_was_cut_off
+    explain_merge "$name"
+  fi
 }
+
+article() { case $1 in am) printf 'an am' ;; *) printf 'a %s' "$1" ;; esac; }
 
 # A lock that a killed git left would stop ours half-way.
 refuse_locks() {
@@ -108,6 +118,24 @@ DIRS
     "$common/config.lock"; do
     [ ! -e "$lock" ] || die "another git command is at work in $TARGET, or one was killed there. If none runs any more:" "rm $(quoted "$lock")"
   done
+  for lock in "$common"/refs/rewact/*.lock; do
+    [ ! -e "$lock" ] || die "another git command is at work in $TARGET, or one was killed there. If none runs any more:" "rm $(quoted "$lock")"
+  done
+}
+
+# Two commands at once would undo each other's moves.
+refuse_a_second_one() {
+  local file other
+  file=$(tgit rev-parse --path-format=absolute --git-common-dir)/rewact-running
+  while ! (set -C && echo $$ >"$file") 2>/dev/null; do
+    other=$(cat "$file" 2>/dev/null || true)
+    [ -w "$(dirname "$file")" ] || return 0 # what needs to be written will say so
+    if [ -n "$other" ] && [ "$other" != $$ ] && kill -0 "$other" 2>/dev/null; then
+      die "another $0 is at work in $TARGET (process $other): wait until it has ended."
+    fi
+    rm -f "$file" # left by one that was killed
+  done
+  say "$file" >>"$TMP/unfinished"
 }
 
 # All worktrees of a repository share the branch, and making it anew would take it away from another one.
@@ -127,9 +155,12 @@ worktree_of() {
     /^worktree / { path = substr($0, 10) } $1 == "branch" && $2 == ref { print path }'
 }
 
-# git keeps a branch as a file: rewact/x needs a folder where rewact would be.
+# git keeps a branch as a file: rewact/x needs a folder where rewact would be. And a symbolic ref would lead us to another
+# branch.
 refuse_branch_below() {
   local other
+  other=$(tgit symbolic-ref -q "refs/heads/$BRANCH" || true)
+  [ -z "$other" ] || die "branch $BRANCH is only another name for ${other#refs/heads/}. Remove that name:" "$(in_target symbolic-ref -d "refs/heads/$BRANCH")"
   other=$(tgit for-each-ref --count=1 --format='%(refname)' "refs/heads/$BRANCH/")
   other=${other#refs/heads/}
   [ -z "$other" ] || die "branch $other is in the way: git cannot have a branch $BRANCH beside it. Give it another name:" \
