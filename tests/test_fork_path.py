@@ -272,7 +272,8 @@ def test_conflict_given_up(project, mine):
     # and after git's own way
     project.run("apply", "--3way", target=mine, ok=False)
     mine.git("reset", "-q", "--hard")
-    assert "nothing of patch 1 is left" in refused(project, mine, "apply", "--continue")
+    output = project.run("apply", "--continue", target=mine, ok=False)
+    assert "here it is again" in output and f"{ACT}:11" in output
     project.run("apply", "--abort", target=mine)
     assert {**every_byte(mine), "reflogs": ""} == {**before, "reflogs": ""}
 
@@ -308,13 +309,12 @@ def test_nothing_of_the_users_is_lost_while_a_merge_waits(project, mine):
     mine.write("docs/n.md", "staged too\n")
     mine.git("add", "setup.py", "docs/n.md")
     before = every_byte(mine)["files"]
-    for how in ("--abort", "--skip"):
+    for how, again in (("--skip", "--continue"), ("--abort", "--abort")):
         output = project.run("apply", how, target=mine, ok=False)
-        assert "setup.py" in output and f"FORCE=1 {project.path}" in output.replace("'", "")
+        assert "setup.py" in output and "FORCE=1" in output and f"apply {again}" in output
         files = every_byte(mine)["files"]
-        assert {path: files[path] for path in ("setup.py", "docs/n.md")} == {
-            path: before[path] for path in ("setup.py", "docs/n.md")
-        }
+        for path in ("setup.py", "docs/n.md"):
+            assert files[path] == before[path]
     project.run("apply", "--abort", target=mine, env={"FORCE": "1"})
     assert "setup.py" in mine.git("show", "--stat", backups(mine)[-1], "--")
     assert mine.git("symbolic-ref", "HEAD") == "refs/heads/mine"
@@ -425,6 +425,95 @@ def test_resolution_that_the_user_committed(project, mine):
     mine.commit("my own message")
     assert "patch 2 of 2 waits" in project.run("apply", "--continue", target=mine, ok=False)
     assert mine.subjects() == [ONE]
+
+
+def test_what_the_user_committed_is_checked_too(project, mine):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    mine.commit("with its markers")
+    assert f"{ACT}:" in refused(project, mine, "apply", "--continue")
+
+
+def test_skip_leaves_out_one_patch_however_often_it_is_refused(project, mine):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    mine.write("setup.py", "x\n")
+    output = project.run("apply", "--skip", target=mine, ok=False)
+    assert "FORCE=1" in output and "apply --continue" in output
+    assert "none to leave out" in refused(project, mine, "apply", "--skip")
+    output = project.run("apply", "--continue", target=mine, ok=False, env={"FORCE": "1"})
+    assert "patch 2 of 2 waits" in output
+
+
+def test_branch_that_was_deleted_takes_its_merge_along(project, mine):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    mine.git("checkout", "-q", "-f", "v0.6.1")
+    mine.git("branch", "-q", "-D", "rewact")
+    project.run("apply", target=mine)
+    assert "state     applied" in project.run("status", target=mine)
+    project.run("unapply", target=mine)
+
+
+def test_abort_gives_an_older_branch_back(project, mine):
+    project.run("apply", target=mine)
+    old = mine.git("rev-parse", "rewact")
+    mine.git("checkout", "-q", "mine")
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    project.run("apply", "--abort", target=mine)
+    assert mine.git("rev-parse", "rewact") == old
+    assert mine.git("symbolic-ref", "HEAD") == "refs/heads/mine" and not backups(mine)
+
+
+@pytest.mark.parametrize("how", ["--skip", "--abort", "--continue"])
+@pytest.mark.parametrize("odd", ["link", "folder"])
+def test_something_else_where_a_file_of_the_patch_was(project, mine, tmp_path, how, odd):
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    resolve(mine)
+    folder = (mine.path / TEST).parents[2]
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    if odd == "link":
+        folder.symlink_to(elsewhere)
+    else:
+        mine.write(f"{TEST}/notes.txt", "mine\n")
+    assert "Move it to another place" in refused(project, mine, "apply", how)
+    assert (elsewhere / Path(TEST).relative_to("tests")).exists()
+
+
+@pytest.mark.parametrize("kind", ["deleted", "only deleted", "folder"])
+def test_conflict_without_a_marked_place(project, kind):
+    """The patch removes a file that the fork has changed, or adds one where the fork has a folder."""
+    lerobot = project.lerobot
+    project.run("apply")
+    if kind == "folder":
+        lerobot.write("src/lerobot/extra", "extra = 1\n")
+    else:
+        (lerobot.path / "setup.py").unlink()
+        if kind == "deleted":
+            lerobot.write("src/lerobot/more.py", "more = 1\n")
+    lerobot.commit("feat(extra): one more\n\nMore." + TRAILERS, day=8)
+    project.run("export")
+    mine = project.clone("my lerobot")
+    mine.git("checkout", "-q", "-b", "mine", "v0.6.1")
+    if kind == "folder":
+        mine.write("src/lerobot/extra/notes.py", "mine\n")
+    else:
+        mine.write("setup.py", "changed\n")
+    mine.commit("mine")
+    before = every_byte(mine)
+    assert "patch 3 of 3 waits" in project.run("apply", "--3way", target=mine, ok=False)
+    project.run("apply", "--abort", target=mine)
+    assert {**every_byte(mine), "reflogs": ""} == {**before, "reflogs": ""}
+    project.run("apply", "--3way", target=mine, ok=False)
+    project.run("apply", "--skip", target=mine)
+    assert mine.subjects() == [ONE, TWO]
+    assert (
+        every_byte(mine)["files"].items()
+        >= {path: content for path, content in before["files"].items() if path not in (ACT, FACTORY)}.items()
+    )
 
 
 def test_series_that_changed_while_a_merge_waits(project, mine):
@@ -746,6 +835,27 @@ def test_files_half_written_are_put_back(project, mine):
     assert "is as it was before" in project.run("unapply", target=mine)
     assert every_byte(mine)["files"] == before
     assert not (mine.path / ".git/rewact-pending").exists()
+
+
+def test_a_new_time_on_a_file_does_not_hide_a_cut_off(project, mine):
+    cut_off(project, mine, {ACT: ""})
+    os.utime(mine.path / "README.md")
+    assert "is as it was before" in project.run("unapply", target=mine)
+
+
+@pytest.mark.parametrize("left", ["1", "-1", "", "99999999"])
+def test_note_of_a_command_that_was_killed(project, mine, left):
+    """Another process may have its number by now."""
+    (mine.path / ".git/rewact-running").write_text(left)
+    project.run("apply", target=mine)
+
+
+@pytest.mark.parametrize("note", ["", "garbage", "v0.6.1 x 1 y - 0 -"])
+def test_damaged_note_of_a_merge_is_none(project, mine, note):
+    project.run("apply", target=mine)
+    (mine.path / ".git/rewact-merge").write_text(note)
+    assert "state     applied" in project.run("status", target=mine)
+    project.run("unapply", target=mine)
 
 
 @pytest.mark.parametrize("path", [ACT, HEAD, "README.md"])

@@ -18,6 +18,7 @@ cmd_apply() {
     refuse_other_worktree
     refuse_branch_below
   fi
+  [ -n "$dry_run" ] || forget_merge # one of a branch that is gone
   old=$(branch_tip)
   if [ -n "$old" ] && ! old_base=$(known_base "$series") && [ -z "$FORCE$dry_run" ]; then
     die "there is a branch $BRANCH in $TARGET already, and it is not ours. Give it another name:" \
@@ -76,8 +77,8 @@ cmd_apply() {
   fi
   case $state in edited | foreign) [ -n "$FORCE" ] || refuse_edited "$old" "$old_base" ;; esac
   if [ -f "$TMP/outcomes" ] && [ -f "$TMP/stop" ]; then
-    [ "$state" = none ] || save_branch "$old"
-    settle "$name" "$base" "$base" "$from"
+    case $state in edited | foreign) : >"$TMP/save-branch" ;; esac
+    settle "$name" "$base" "$base" "$from" "$old"
     return
   fi
   take_from_sandbox "$base" "$built"
@@ -153,6 +154,7 @@ remove_branch() {
     [ "$state" != edited ] || save_branch "$tip"
   fi
   set_ref last "$tip"
+  forget_merge
   tgit branch --quiet -D "$BRANCH" 2>"$TMP/error" || die_of_git "branch $BRANCH could not be removed:"
   forget
   from=$(head_branch)

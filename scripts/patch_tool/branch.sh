@@ -143,7 +143,6 @@ forget() {
   local key
   drop_ref base
   drop_ref tip
-  forget_merge
   for key in from series hash exported; do tgit config --unset "rewact.$key" || true; done
 }
 

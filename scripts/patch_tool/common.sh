@@ -74,8 +74,9 @@ as_words() {
 # The command line to type next, for the same target: $(next apply)
 next() { printf '%s%s %s' "$(quoted "$0")" "${TARGET_GIVEN:+ --target $(quoted "$TARGET_GIVEN")}" "$1"; }
 
-# The whole command line, to be typed again.
-again() { printf '%s' "$AGAIN"; }
+# The whole command line, to be typed again: $(again) after FORCE=1. $TMP/again holds another one where the first half of
+# the command is done already.
+again() { if [ -f "$TMP/again" ]; then cat "$TMP/again"; else printf '%s' "$AGAIN"; fi; }
 
 # The same for git in the target: $(in_target am --abort)
 in_target() { printf 'git -C %s %s' "$(quoted "$TARGET_SHOWN")" "$*"; }

@@ -115,7 +115,11 @@ make_way_for() {
     say "apply_patches.sh: $TARGET holds work that would be in the way:"
     [ -z "$changed" ] || say "$changed" | at_most 20 | sed 's/^/    /'
     [ -z "$blocked" ] || say "$blocked" | sed 's/$/  (untracked; the series has a file there)/' | at_most 20 | sed 's/^/    /'
-    [ -z "$changed" ] || say "  Commit it, or put it away:  $(in_target stash push)"
+    if [ -n "$(tgit ls-files -u)" ]; then
+      say "  Resolve the conflict in it and commit that:  $(in_target status)"
+    elif [ -n "$changed" ]; then
+      say "  Commit it, or put it away:  $(in_target stash push)"
+    fi
     [ -z "$blocked" ] || say "  Move these files to another place."
     say "  Or let it be saved to a backup ref first:  FORCE=1 $(again)"
   } >&2

@@ -62,15 +62,26 @@ merge_patch() {
   fi
   echo conflict
   sgit ls-files -u >"$TMP/unmerged"
-  if [ ! -s "$TMP/unmerged" ]; then
+  if [ -s "$TMP/unmerged" ]; then
+    name_the_sides "$(subject_of "$1")"
+    conflicts_in "$TMP/sandbox" >"$TMP/conflicts"
+    sgit diff --name-only --diff-filter=U | sgit add --pathspec-from-file=-
+    sandbox_am --continue >/dev/null 2>&1 || sgit am --skip >/dev/null 2>&1 || sgit am --abort
+  else
     git_error | grep -E '^(error|fatal):' >"$TMP/conflicts" || true
     sgit am --abort
-    return
   fi
-  name_the_sides "$(subject_of "$1")"
-  conflicts_in "$TMP/sandbox" >"$TMP/conflicts"
-  sgit diff --name-only --diff-filter=U | sgit add --pathspec-from-file=-
-  sandbox_am --continue >/dev/null 2>&1 || sgit am --skip >/dev/null 2>&1 || sgit am --abort
+  # nothing of it could be merged: it still needs a commit that says which patch it is
+  [ "$(sgit rev-parse HEAD)" != "$before" ] || sgit update-ref --no-deref HEAD "$(empty_commit "$1" "$before")"
+}
+
+# empty_commit FILE PARENT: a commit with the author, date and message of a patch, and without its changes.
+empty_commit() {
+  sgit mailinfo -k -b --no-scissors "$TMP/message" /dev/null <"$1" >"$TMP/info"
+  { sed -n 's/^Subject: //p' "$TMP/info" && echo && cat "$TMP/message"; } >"$TMP/full-message"
+  GIT_AUTHOR_NAME=$(sed -n 's/^Author: //p' "$TMP/info") GIT_AUTHOR_EMAIL=$(sed -n 's/^Email: //p' "$TMP/info") \
+    GIT_AUTHOR_DATE=$(sed -n 's/^Date: //p' "$TMP/info") GIT_COMMITTER_DATE=$(sed -n 's/^Date: //p' "$TMP/info") \
+    sgit commit-tree -p "$2" -F "$TMP/full-message" "$2^{tree}"
 }
 
 # name_the_sides SUBJECT: gives the sandbox's conflict markers names that say whose lines they are about.

@@ -41,8 +41,19 @@ switch_to() {
     tgit update-index --index-info <"$entries" 2>"$TMP/error" || failed_switch "the conflict could not be noted in the index"
   fi
   "$@"
+  end_switch
+}
+
+end_switch() {
   rm -f "$TMP/switching"
-  rm -f "$file"
+  rm -f "$(pending_file)"
+}
+
+# Was all of the move done but for the removal of its note? So it is once a conflict is noted.
+is_complete() {
+  local new end
+  read -r _ new end _ <"$(pending_file)"
+  [ "$new" != "$end" ] && [ "$(merge_note conflict)" = "$new" ]
 }
 
 # The files that differ between where we come from and COMMIT and that a sparse checkout leaves out.
@@ -69,6 +80,10 @@ failed_switch() {
 put_back() {
   local old new end branch old_ref path kind head file
   file=$(pending_file)
+  if is_complete; then
+    end_switch
+    return 0
+  fi
   read -r old new end branch old_ref <"$file"
   rm -f "$TMP/switching"
   moves "$old" "$new" >"$TMP/moves"
@@ -117,6 +132,12 @@ put_files_back() {
   sgit -c core.quotePath=false diff-tree -r --no-renames --raw "$old" "$new" |
     awk -F "$TAB" '{ split($1, part, " "); print substr(part[1], 2) " " part[3] FS $2 }' |
     tgit update-index --index-info || true
+  # a conflict also leaves entries of files that are the same in both
+  tgit -c core.quotePath=false ls-files -u | cut -f 2 | sort -u >"$TMP/unmerged-paths"
+  while IFS= read -r path; do
+    printf '0 0000000000000000000000000000000000000000\t%s\n' "$path"
+    tgit --literal-pathspecs ls-tree --full-tree "$old" -- "$path"
+  done <"$TMP/unmerged-paths" | tgit update-index --index-info || true
   while IFS="$TAB" read -r kind path; do
     if [ "$kind" != A ] && [ "$(disk_blob "$path")" != "$(tgit rev-parse "$old:$path")" ]; then
       say "$path"
@@ -155,11 +176,12 @@ was_cut_off() {
   local old new end head path file blob
   file=$(pending_file)
   [ -f "$file" ] || return 1
+  if is_complete; then return 1; fi
   read -r old new end _ <"$file"
-  [ "$new" = "$end" ] || [ "$(merge_note conflict)" != "$new" ] || return 1 # all but the removal of the note was done
   head=$(head_commit)
   case $head in "$old" | "$new" | "$end") ;; *) return 1 ;; esac
-  moves "$old" "$new" | cut -f 2 >"$TMP/paths"
+  { moves "$old" "$new" | cut -f 2 && tgit -c core.quotePath=false ls-files -u | cut -f 2; } | sort -u >"$TMP/paths"
+  tgit update-index -q --refresh >/dev/null 2>&1 || true # a new time alone is no change
   tgit diff-index -z --name-only --no-renames --ignore-submodules=all "$old" >"$TMP/differ"
   while IFS= read -r -d '' path; do
     grep -qxF -- "$path" "$TMP/paths" || return 1
@@ -178,13 +200,23 @@ was_cut_off() {
 }
 
 put_back_what_was_cut_off() {
-  local file
+  local file old new end
   file=$(pending_file)
   [ -f "$file" ] || return 0
-  if ! was_cut_off; then
-    rm -f "$file" # the user has gone on by themselves
+  read -r old new end _ <"$file"
+  case $(head_commit) in
+    "$old" | "$new" | "$end") ;;
+    *)
+      rm -f "$file" # the user has gone on by themselves
+      return 0
+      ;;
+  esac
+  if is_complete; then
+    end_switch
     return 0
   fi
+  # otherwise something of the user's is among the files, which is refused as any other work
+  if ! was_cut_off; then return 0; fi
   put_back 2>"$TMP/error" || die_of_git "a checkout was cut off in $TARGET, and these files could not be put back:" \
     "$(at_most 10 <"$TMP/left" | indent)" "Nothing of yours is among them."
   say "A checkout was cut off in $TARGET: it is as it was before."

@@ -53,7 +53,7 @@ branch_tip() { tgit rev-parse -q --verify "refs/heads/$BRANCH^{commit}" || true;
 on_branch() { [ "$(head_branch)" = "refs/heads/$BRANCH" ]; }
 ref() { tgit rev-parse -q --verify "refs/rewact/$1^{commit}" || true; }
 set_ref() { tgit update-ref -m "rewact: $COMMAND" "refs/rewact/$1" "$2" 2>"$TMP/error" || die_of_git "$TARGET could not be written:"; }
-drop_ref() { tgit update-ref -d "refs/rewact/$1"; }
+drop_ref() { [ -z "$(ref "$1")" ] || tgit update-ref -d "refs/rewact/$1"; }
 short() { tgit rev-parse --short "$1"; }
 # Submodules count as unchanged: the series has none, and no command touches the files in them.
 changed_files() { tgit status --porcelain --untracked-files=no --ignore-submodules=all; }
@@ -130,10 +130,12 @@ refuse_a_second_one() {
   while ! (set -C && echo $$ >"$file") 2>/dev/null; do
     other=$(cat "$file" 2>/dev/null || true)
     [ -w "$(dirname "$file")" ] || return 0 # what needs to be written will say so
-    if [ -n "$other" ] && [ "$other" != $$ ] && kill -0 "$other" 2>/dev/null; then
+    case $other in *[!0-9]*) other='' ;; esac
+    # not just any process that has got its number since
+    if [ -n "$other" ] && [ "$other" != $$ ] && ps -p "$other" -o args= 2>/dev/null | grep -q apply_patches; then
       die "another $0 is at work in $TARGET (process $other): wait until it has ended."
     fi
-    rm -f "$file" # left by one that was killed
+    rm -f "$file" 2>/dev/null || die "$file is in the way: remove it." # left by one that was killed
   done
   say "$file" >>"$TMP/unfinished"
 }
