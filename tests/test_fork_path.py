@@ -734,8 +734,8 @@ def test_cut_off_inside_the_checkout(project, mine, sent):
         start_new_session=True,
     )
     deadline = time.monotonic() + 60
-    while not (mine.path / ".git/index.lock").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while not (mine.path / ".git/rewact-pending").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
     time.sleep(0.5)  # inside the first of the slow files
     os.killpg(process.pid, sent)
     process.communicate(timeout=60)
