@@ -1,6 +1,6 @@
-"""One tiny dataset, and one checkpoint trained on it by LeRobot's own command, for all tests that want one.
+"""What many tests want: one tiny dataset, one checkpoint trained on it by LeRobot's own command, one toy upstream.
 
-They read them; a test that writes takes a copy.
+They read them; a test that writes takes a copy, as `project` is one of the toy.
 """
 
 import os
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from toy_upstream import Project, copy_project, make_project
 
 
 def scheduling_policy() -> int | None:
@@ -70,3 +71,13 @@ def offline_in_a_folder_of_its_own(monkeypatch, tmp_path):
 @pytest.fixture(scope="session")
 def checkpoint(run_dir) -> Path:
     return run_dir / "checkpoints" / "last" / "pretrained_model"
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory) -> Project:
+    return make_project(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture
+def project(original, tmp_path) -> Project:
+    return copy_project(original, tmp_path / "copy")

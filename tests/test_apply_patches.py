@@ -14,23 +14,11 @@ from toy_upstream import (
     TRAILERS,
     Checkout,
     Project,
-    copy_project,
-    make_project,
     takes_less_than,
 )
 
 ONE = "feat(act): add a reward head"
 TWO = "feat(datasets): label the progress"
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory) -> Project:
-    return make_project(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture
-def project(original, tmp_path) -> Project:
-    return copy_project(original, tmp_path / "copy")
 
 
 @pytest.fixture

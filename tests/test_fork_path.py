@@ -17,25 +17,13 @@ from toy_upstream import (
     TRAILERS,
     Checkout,
     Project,
-    copy_project,
     environment,
-    make_project,
 )
 
 ONE = "feat(act): add a reward head"
 TWO = "feat(datasets): label the progress"
 ME = ("-c", "user.name=Me", "-c", "user.email=me@example.com")
 ORDINARY_USER = 65534
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory) -> Project:
-    return make_project(tmp_path_factory.mktemp("toy"))
-
-
-@pytest.fixture
-def project(original, tmp_path) -> Project:
-    return copy_project(original, tmp_path / "copy")
 
 
 @pytest.fixture

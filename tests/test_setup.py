@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from toy_upstream import Checkout, Project, copy_project, environment, make_project, takes_less_than
+from toy_upstream import Checkout, Project, copy_project, environment, takes_less_than
 
 FAKE_UV = """#!/bin/sh
 echo "$@" >>"$UV_LOG"
@@ -36,11 +36,6 @@ case "$1 $2" in
   "pip uninstall") rm -rf $site/opencv_python-4.13.dist-info ;;
 esac
 """
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory) -> Project:
-    return make_project(tmp_path_factory.mktemp("toy"))
 
 
 @pytest.fixture
