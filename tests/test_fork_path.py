@@ -1114,3 +1114,14 @@ def test_git_lfs_that_is_missing(project, mine):
     output = project.run("apply", target=mine, ok=False)
     assert "git-lfs" in output and "as it was before" in output
     assert {**every_byte(mine), "reflogs": ""} == {**before, "reflogs": ""}
+
+
+def test_own_commit_below_an_old_branch_is_not_replaced(project, mine):
+    project.run("apply", target=mine)
+    one, two = mine.git("rev-list", "--reverse", "refs/rewact/base..rewact").split()
+    mine.git("reset", "-q", "--hard", "v0.6.0")
+    mine.write("mine.txt", "mine\n")
+    mine.commit("own commit")
+    mine.git(*ME, "cherry-pick", one, two)
+    mine.git("checkout", "-q", "mine")
+    refused(project, mine, "apply")

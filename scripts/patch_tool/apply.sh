@@ -49,8 +49,11 @@ cmd_apply() {
     name=${series:-$(newest_series)}
     require_patches "$name"
     merge_series "$name" "$base"
+    if [ -n "$dry_run" ]; then
+      report_all "$name" "$base"
+      return
+    fi
     report_merge "$name" "$base"
-    [ -z "$dry_run" ] || return 0
     built=$(sgit rev-parse HEAD)
     if [ "$built" = "$base" ]; then
       say "There is nothing to apply."
@@ -117,8 +120,6 @@ cmd_unapply() {
   if [ "$tip" != "$(ref tip)" ] || ! is_kept; then state=$(branch_state "$series" "$tip" "$base"); fi
   # merged into another branch: nothing is lost with the name
   if [ "$state" = edited ] && is_elsewhere "$tip"; then state=ours; fi
-  # commits of the user's below the series, which no other branch holds
-  if [ "$base" != "$(ref base)" ] && ! is_elsewhere "$base"; then state=edited; fi
   if [ "$state" = edited ]; then
     [ -n "$FORCE" ] || refuse_edited "$tip" "$base"
   fi

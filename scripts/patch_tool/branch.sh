@@ -41,6 +41,11 @@ known_base() {
 # For "same", $TMP/built-series names the series.
 branch_state() {
   local series=$1 tip=$2 base=$3 name built=''
+  # commits of the user's below the series, which no other branch holds
+  if [ "$base" != "$(ref base)" ] && ! is_elsewhere "$base"; then
+    echo edited
+    return
+  fi
   if name=$(choose_series "$series" "$base"); then
     built=$(build "$(series_dir "$name")" "$base" || true)
     say "$name" >"$TMP/built-series"
@@ -61,7 +66,7 @@ branch_state() {
 # Is what the branch was made of or exported to still in this repository: in its series folder, or in its history?
 is_kept() {
   local tree name
-  tree=$(tgit config rewact.exported || true)
+  tree=$(tgit config rewact.folder || true)
   name=$(tgit config rewact.series || true)
   [ -n "$tree" ] && [ -n "$name" ] || return 1
   if is_series "$name" && [ "$(folder_tree "$name")" = "$tree" ]; then return 0; fi
@@ -136,14 +141,14 @@ remember() {
   tgit config rewact.from "$4"
   tgit config rewact.series "$1"
   tgit config rewact.hash "$(series_hash "$(series_dir "$1")")"
-  tgit config rewact.exported "$(folder_tree "$1")"
+  tgit config rewact.folder "$(folder_tree "$1")"
 }
 
 forget() {
   local key
   drop_ref base
   drop_ref tip
-  for key in from series hash exported; do tgit config --unset "rewact.$key" || true; done
+  for key in from series hash folder; do tgit config --unset "rewact.$key" || true; done
 }
 
 # Is a commit in a branch, tag or remote branch other than ours, or where unapply returns to?
@@ -151,6 +156,6 @@ is_elsewhere() {
   local from
   from=$(tgit config rewact.from || true)
   if [ -n "$from" ] && tgit merge-base --is-ancestor "$1" "$from" 2>/dev/null; then return 0; fi
-  tgit for-each-ref --contains "$1" --format='%(refname)' refs/heads refs/tags refs/remotes |
-    grep -vxF "refs/heads/$BRANCH" | grep -q .
+  [ -n "$(tgit for-each-ref --contains "$1" --format='%(refname)' refs/heads refs/tags refs/remotes |
+    grep -vxF "refs/heads/$BRANCH" || true)" ]
 }

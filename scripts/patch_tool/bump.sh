@@ -15,8 +15,7 @@ cmd_bump() {
   [ "$shown" = "$output" ] || [ ! -d "$output" ] || die "$shown is there already." "To look at it:  $(next "--series $name check")"
 
   merge_series "$old" "$commit"
-  say "$(merge_summary "$old" "$commit"):"
-  indent <"$TMP/outcomes"
+  report_all "$old" "$commit"
   conflicts=$(grep -c '\.patch: conflict$' "$TMP/outcomes" || true)
   written=$(grep -cE ': (clean|3-way merge)$' "$TMP/outcomes" || true)
 

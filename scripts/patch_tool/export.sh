@@ -71,7 +71,7 @@ cmd_export() {
   set_ref tip "$tip"
   tgit config rewact.series "$name"
   tgit config rewact.hash "$(series_hash "$(series_dir "$name")")"
-  tgit config rewact.exported "$(folder_tree "$name")"
+  tgit config rewact.folder "$(folder_tree "$name")"
   say "Look at it with:  $(git_here "${unknown:+add -N patches/$name && git }diff patches")   Check it with:  $(next check)"
 }
 

@@ -136,6 +136,12 @@ merge_summary() {
 
 conflict_files() { sed -n 's/^    \([^:]*\).*/\1/p' "$TMP/outcomes" | sort -u; }
 
+# report_all SERIES COMMIT: the summary, and how each patch goes on.
+report_all() {
+  say "$(merge_summary "$1" "$2"):"
+  indent <"$TMP/outcomes"
+}
+
 # report_merge SERIES COMMIT: the summary, and each patch that conflicts with its files and lines.
 report_merge() {
   say "$(merge_summary "$1" "$2")."

@@ -149,9 +149,3 @@ fingerprint() {
   open_sandbox
   sgit log --reverse --date=raw --format='%T%n%an%n%ae%n%ad%n%B%x00' "$1..$2" | git hash-object --stdin
 }
-
-# The same without the trees, which differ where the same patches are on another base.
-message_fingerprint() {
-  open_sandbox
-  sgit log --reverse --date=raw --format='%an%n%ae%n%ad%n%B%x00' "$1..$2" | git hash-object --stdin
-}

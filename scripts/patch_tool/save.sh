@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# FORCE=1: what is in the way is saved to refs/rewact/backup/ before anything replaces it. Sourced by apply_patches.sh.
+# What is in the way (FORCE=1) or about to be put back (--skip, --abort) is saved to refs/rewact/backup/ before anything
+# replaces it. Sourced by apply_patches.sh.
 
 backup_name() {
   local stamp n=

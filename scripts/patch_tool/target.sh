@@ -9,7 +9,7 @@
 #   refs/rewact/backup/*  what FORCE=1 saved
 #   config rewact.from    where unapply returns to: a branch (refs/heads/…) or a commit
 #   config rewact.series, rewact.hash   the series, and its hash, that apply or export used last
-#   config rewact.exported   the series folder as export left it, a git tree: is it still there, or in this
+#   config rewact.folder   the series folder that apply or export used last, a git tree: is it still there, or in this
 #                            repository's history?
 #   files rewact-pending, rewact-merge, rewact-running of the git directory: a move, a merge, a command under way
 
