@@ -12,6 +12,15 @@ import numpy as np
 from simulation.benchmark_episodes import BENCHMARK, TRUTHS
 from simulation.benchmark_plans import FAILURE_KINDS, KINDS
 from simulation.dataset import Wanted, is_complete, make_datasets
+from simulation.generator import Recipe
+from simulation.so101 import plans as so101
+from simulation.so101.days import DAYS
+from simulation.so101.episodes import make_recipe
+
+
+def failure_kinds(task: str) -> tuple[str, ...]:
+    """The kinds of failures of a task."""
+    return so101.FAILURE_KINDS if task in so101.TASKS else FAILURE_KINDS
 
 
 def make_task(
@@ -35,9 +44,46 @@ def make_task(
     kinds = {
         "train": ["train"] * train,
         "success": ["success"] * success,
-        "failures": [kind for kind in FAILURE_KINDS for _ in range(failures)],
+        "failures": [kind for kind in failure_kinds(task) for _ in range(failures)],
     }
-    common = {"task": task, "image_size": image_size, "seed": seed, "held_out": 0, "version": 1}
+    recipe = make_recipe() if task in so101.TASKS else BENCHMARK
+    make_missing(recipe, task, root, kinds, {"image_size": image_size, "seed": seed}, n_workers, overwrite)
+
+
+def make_other_day(
+    task: str,
+    root: Path,
+    day: str,
+    success: int = 20,
+    failures: int = 10,
+    image_size: int = 96,
+    seed: int = 0,
+    n_workers: int = 2,
+) -> None:
+    """Make the held-out datasets of a task on another day, a name in `simulation.so101.days`, unless they are there.
+
+    Its episodes are other ones than those of the same day.
+    """
+    kinds = {
+        "success": ["success"] * success,
+        "failures": [kind for kind in failure_kinds(task) for _ in range(failures)],
+    }
+    number = list(DAYS).index(day)
+    settings = {"image_size": image_size, "seed": seed + 1000 * number, "day": day}
+    make_missing(make_recipe(day), task, root, kinds, settings, n_workers, overwrite=False)
+
+
+def make_missing(
+    recipe: Recipe,
+    task: str,
+    root: Path,
+    kinds: dict[str, list[str]],
+    settings: dict,
+    n_workers: int,
+    overwrite: bool,
+) -> None:
+    """Make datasets whose episodes are of the kinds given, by the datasets' names."""
+    common = {"task": task, "held_out": 0, "version": 1} | settings
     wanted = [
         Wanted(
             root=root / name,
@@ -48,8 +94,8 @@ def make_task(
         for name in kinds
         if kinds[name]
     ]
-    missing = [each for each in wanted if not is_complete(each, BENCHMARK, overwrite)]
-    make_datasets(BENCHMARK, missing, n_workers)
+    missing = [each for each in wanted if not is_complete(each, recipe, overwrite)]
+    make_datasets(recipe, missing, n_workers)
 
 
 def load_truth(root: Path) -> list[dict]:
@@ -88,7 +134,7 @@ def summarise(root: Path) -> str:
     episodes = load_truth(root)
     lengths = [episode["length"] for episode in episodes]
     line = f"{root}: {len(episodes)} episodes of {min(lengths)} to {max(lengths)} frames"
-    for kind in KINDS:
+    for kind in dict.fromkeys((*KINDS, *so101.KINDS)):
         attempts = [episode["attempts"] for episode in episodes if episode["kind"] == kind]
         line += f", {len(attempts)} {kind} in {sum(attempts)} attempts" if attempts else ""
     return line

@@ -27,7 +27,7 @@ from simulation.benchmark_scenes import (
     make_simulator,
     place,
 )
-from simulation.environment import FPS, make_frame
+from simulation.environment import FPS, describe_format, make_frame
 from simulation.generator import Recipe
 
 TRUTHS = ("phase", "success", "stage", "object_distance", "object_travel")
@@ -154,6 +154,7 @@ BENCHMARK = Recipe(
     record="rewact_extensions/benchmark.json",
     kinds=KINDS,
     describe=describe,
+    describe_format=describe_format,
     make_env=make_simulator,
     draw_plan=draw_plan,
     play=play,

@@ -21,6 +21,7 @@ from simulation.benchmark_scenes import (
 )
 from simulation.environment import FPS
 from simulation.generator import Rehearsal, expert, rehearse
+from simulation.warp import warp
 
 # How far from its object a miss goes, in metres. The door's place varies by no more than 10 cm each way.
 MISS_DISTANCE = {"door-open-v3": 0.06}
@@ -51,19 +52,6 @@ class Motion:
         frames = np.arange(len(still))
         moved = np.maximum.accumulate(np.where(still, 0, frames + 1))
         return frames - moved >= REST_AFTER * FPS
-
-
-def warp(steps: int, plan: BenchmarkPlan) -> np.ndarray:
-    """The step of the rehearsal at each frame, with its fraction: from 0 to `steps`, never falling."""
-    stalls = list(plan.stalls)
-    phase = [0.0]
-    while phase[-1] < steps:
-        now = phase[-1]
-        while stalls and now >= stalls[0][0] * steps:
-            phase += [now] * round(stalls.pop(0)[1] * FPS)
-        factor = plan.factors[sum(now >= change * steps for change in plan.changes)]
-        phase.append(min(now + factor, steps))
-    return np.array(phase)
 
 
 def rehearse_plan(
@@ -107,7 +95,7 @@ def plan_motion(env, plan: BenchmarkPlan) -> Motion | None:
     if rehearsal is None:
         return None
     steps, travel = len(rehearsal.actions), rehearsal.travel.max()
-    phase, lift = warp(steps, plan), 0
+    phase, lift = warp(steps, plan, FPS), 0
     n_frames = len(phase) + round(plan.hold * FPS)
     if plan.kind == "stall":
         phase = phase[: np.searchsorted(phase, plan.fraction * steps) + 1]

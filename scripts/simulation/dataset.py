@@ -21,7 +21,6 @@ from pathlib import Path
 from shared.rendering import choose_mujoco_gl
 from tqdm import tqdm
 
-from simulation.environment import FPS
 from simulation.generator import Recipe, make_episode
 
 
@@ -86,7 +85,7 @@ def make_datasets(recipe: Recipe, missing: Sequence[Wanted], n_workers: int) -> 
             # With workers this starts them all: the next dataset is being simulated while one is written.
             episodes.append(run(make_episode, *zip(*jobs, strict=True)))
         for wanted, made in zip(missing, episodes, strict=True):
-            write_dataset(wanted, made, description, recipe.record)
+            write_dataset(wanted, made, description, recipe)
 
 
 @contextlib.contextmanager
@@ -111,12 +110,12 @@ def workers(n: int):
 
 
 def write_dataset(
-    wanted: Wanted, episodes: Iterable[tuple[list[dict], dict]], description: str, record: str
+    wanted: Wanted, episodes: Iterable[tuple[list[dict], dict]], description: str, recipe: Recipe
 ) -> None:
     """Write episodes, as (frames, record), to a LeRobot dataset; its folder appears once it is complete."""
     root, settings, n_episodes = wanted.root, wanted.settings, len(wanted.episodes)
     partial = claim_partial(root)
-    dataset = create_dataset(partial / "dataset", f"rewact/demo-{root.name}", settings["image_size"])
+    dataset = create_dataset(partial / "dataset", f"rewact/demo-{root.name}", recipe, settings)
     records = []
     for frames, episode in tqdm(episodes, desc=root.name, total=n_episodes, unit="episode"):
         for frame in frames:
@@ -126,7 +125,7 @@ def write_dataset(
     dataset.finalize()
 
     held_out = list(range(n_episodes - settings["held_out"], n_episodes))
-    file = partial / "dataset" / record
+    file = partial / "dataset" / recipe.record
     file.parent.mkdir()
     file.write_text(json.dumps({"settings": settings, "held_out": held_out, "episodes": records}, indent=1))
     if root.exists():
@@ -135,8 +134,8 @@ def write_dataset(
     shutil.rmtree(partial)
 
 
-def create_dataset(root: Path, repo_id: str, image_size: int):
-    """An empty LeRobot dataset for the frames of `environment.make_frame`."""
+def create_dataset(root: Path, repo_id: str, recipe: Recipe, settings: dict):
+    """An empty LeRobot dataset for the frames of a recipe."""
     import av
     import datasets
 
@@ -145,21 +144,13 @@ def create_dataset(root: Path, repo_id: str, image_size: int):
 
     datasets.disable_progress_bars()  # one for every episode
     av.logging.set_libav_level(av.logging.ERROR)  # the codec's statistics on every episode
-    names = ["x", "y", "z", "gripper"]
+    fps, robot_type, features = recipe.describe_format(settings["task"], settings["image_size"])
     return LeRobotDataset.create(
         repo_id=repo_id,
-        fps=FPS,
-        features={
-            "observation.image": {
-                "dtype": "video",
-                "shape": (image_size, image_size, 3),
-                "names": ["height", "width", "channels"],
-            },
-            "observation.state": {"dtype": "float32", "shape": (4,), "names": names},
-            "action": {"dtype": "float32", "shape": (4,), "names": names},
-        },
+        fps=fps,
+        features=features,
         root=root,
-        robot_type="sawyer",
+        robot_type=robot_type,
         # Faster than the default AV1 at the same loss, and in every PyAV; without B-frames frames stay in order.
         rgb_encoder=RGBEncoderConfig(vcodec="h264", crf=10, preset="veryfast", extra_options={"bf": 0}),
         streaming_encoding=True,

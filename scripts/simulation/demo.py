@@ -14,7 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from simulation.environment import check_simulator, make_env, make_frame, reset, reset_simulator
+from simulation.environment import (
+    check_simulator,
+    describe_format,
+    make_env,
+    make_frame,
+    reset,
+    reset_simulator,
+)
 from simulation.generator import Plan, Recipe, draw_seed, draw_start, rehearse
 
 FAILURE_KINDS = ("miss", "stall", "release")
@@ -91,6 +98,7 @@ DEMO = Recipe(
     record="rewact_extensions/demo_dataset.json",
     kinds=("demo", *FAILURE_KINDS),
     describe=check_simulator,
+    describe_format=describe_format,
     make_env=make_env,
     draw_plan=draw_plan,
     play=play,

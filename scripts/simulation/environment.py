@@ -11,6 +11,8 @@ import warnings
 
 import numpy as np
 
+from simulation.generator import Format
+
 # Importing LeRobot takes seconds, so the functions below do it when there is something to make.
 
 # The simulator's own rate (5 steps of 2.5 ms for each action) and LeRobot's for this environment. Every step is a
@@ -67,6 +69,15 @@ def reset_simulator(env, seed: int, start: tuple[float, float, float]) -> np.nda
     simulator.hand_init_pos = simulator.init_config["hand_init_pos"] + np.array(start)
     simulator.seed(seed)
     return simulator.reset()[0]
+
+
+def describe_format(_task: str, image_size: int) -> Format:
+    """How the frames of `make_frame` are recorded."""
+    names = ["x", "y", "z", "gripper"]
+    image = {"dtype": "video", "shape": (image_size, image_size, 3), "names": ["height", "width", "channels"]}
+    numbers = {"dtype": "float32", "shape": (4,), "names": names}
+    features = {"observation.image": image, "observation.state": numbers, "action": numbers}
+    return Format(FPS, "sawyer", features)
 
 
 def make_frame(observation: dict, action: np.ndarray) -> dict:

@@ -7,6 +7,7 @@ A recipe (`demo.DEMO`, `benchmark_episodes.BENCHMARK`) says what is random in an
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -88,6 +89,20 @@ def rehearse(
     return Rehearsal(np.array(actions), np.array(hand), np.array(travel))
 
 
+class Format(NamedTuple):
+    """How episodes are recorded.
+
+    Attributes:
+        fps: frames per second.
+        robot_type: of the LeRobot dataset.
+        features: of the LeRobot dataset.
+    """
+
+    fps: int
+    robot_type: str
+    features: dict[str, dict]
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How one family of episodes is made. Its functions are those of modules, so that it can be pickled."""
@@ -95,6 +110,7 @@ class Recipe:
     record: str  # the file in a dataset that records how its episodes were made
     kinds: tuple[str, ...]  # the random numbers of an episode depend on the position of its kind
     describe: Callable[[str], str]  # (task) -> its description in words
+    describe_format: Callable[[str, int], Format]  # (task, image_size) -> how its episodes are recorded
     make_env: Callable  # (task, image_size) -> environment
     draw_plan: Callable  # (task, kind, index, rng) -> Plan
     play: Callable  # (env, plan) -> (frames, what to record besides the plan), or None if the plan does not work out
