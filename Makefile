@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump check-bump series-figures pr \
-	demo-dataset train label visualise calibrate score benchmark benchmark-speed test test-upstream lint clean
+	demo-dataset train label visualise calibrate score benchmark benchmark-days benchmark-speed test test-upstream lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,9 @@ score: apply ## score a dataset for RA-BC with the last run or POLICY= (DATASET=
 
 benchmark-speed: apply ## what the reward costs, each figure against plain ACT (ARGS="--sizes 96x96")
 	@$(PYTHON) scripts/benchmark_speed.py $(ARGS)
+
+benchmark-days: apply ## the reward under other light, cameras and objects; hours, it resumes (ARGS=)
+	@$(PYTHON) scripts/benchmark_days.py $(ARGS)
 
 benchmark: apply ## measure the reward where the truth is known; hours, it resumes (QUICK=1: one task, one seed; ARGS=)
 	@$(PYTHON) scripts/benchmark.py $(if $(QUICK),--quick) $(ARGS)

@@ -44,9 +44,8 @@ def main() -> None:
         json.dumps({"config": config, "figures": metrics}, indent=1)
     )
     (args.output_dir / "keyframes.md").write_text(table(metrics))
-    part = "ours, without familiarity"
-    shown = {label: rows[part] for label, rows in curves.items()}
-    draw(args.output_dir / "keyframes.png", shown, switches, task.fps, part.removeprefix("ours, "))
+    shown = {label: rows["ours"] for label, rows in curves.items()}
+    draw(args.output_dir / "keyframes.png", shown, switches, task.fps)
     print(table(metrics))
 
 

@@ -33,7 +33,7 @@ from tqdm import tqdm
 from visualising.caption import make_caption
 from visualising.episode import draw_episode
 from visualising.figures import draw_overview
-from visualising.report import table
+from visualising.report import parts_lines, table
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -83,7 +83,18 @@ def visualise(opened: Opened, output_dir: Path, batch_size: int, model_dtype: st
             )
             seen = None if choice.trained_on is None else episode in choice.trained_on
             files = {"video": f"{stem.name}.mp4", "picture": f"{stem.name}.png"}
-            rows.append({"episode": episode, "length": length, "trained_on": seen, **metrics, **files})
+            alarm = (
+                None if curve.alarm is None else {"seconds": curve.alarm / curve.fps, "reason": curve.reason}
+            )
+            row = {
+                "episode": episode,
+                "length": length,
+                "trained_on": seen,
+                **metrics,
+                "alarm": alarm,
+                **files,
+            }
+            rows.append(row)
             drawn[episode] = (curve, caption)
     draw_overview(output_dir / "curves.png", f"{repo_id}  ·  run {opened.run.name}", drawn)
     return {
@@ -146,6 +157,10 @@ def main() -> None:
     (output_dir / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
     print(f"\n{table(drawn['episodes'], drawn['mean'])}\n")
+    print("\n".join(parts_lines(drawn["mean"])))
+    for row in drawn["episodes"]:
+        if row["alarm"] is not None:
+            print(f"episode {row['episode']}, {row['alarm']['seconds']:.1f} s: {row['alarm']['reason']}")
     for warning in opened.choice.warnings:  # again where the metrics are read
         print(f"WARNING   {warning}", file=sys.stderr)
     print(f"written to {output_dir}: {len(drawn['episodes'])} videos and images, curves.png, summary.json")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from benchmarking.actions import action_error, step_times
 from benchmarking.curves import latent_gap, predict
-from benchmarking.recordings import inputs_of, read_episodes
+from benchmarking.recordings import read_episodes
 from shared.checkpoint import load_policy
 from shared.predict import observe
 from tiny_run import LENGTHS
@@ -18,12 +18,12 @@ from lerobot.policies import get_policy_class
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    """A dataset with one camera, and a policy for it that has learned nothing but what is familiar."""
+    """A dataset with one camera, and a policy for it that has learned nothing but the states of its demonstrations."""
     from tiny_run import TINY_POLICY, make_data_set
 
     from lerobot.configs.default import DatasetConfig
     from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
-    from rewact.calibration import calibrate_familiarity, calibrate_reward
+    from rewact.calibration import calibrate_evidence, calibrate_reward
     from rewact.labels import ProgressLabels
 
     root = make_data_set(tmp_path_factory.mktemp("data") / "one", LENGTHS, {"observation.image": (64, 64, 3)})
@@ -31,12 +31,10 @@ def small(tmp_path_factory):
     dataset.reward_labels = ProgressLabels(
         LENGTHS, DatasetConfig.reward_start_pct, DatasetConfig.reward_end_pct
     )
-    policy = make_policy(
-        make_policy_config("rewact", **TINY_POLICY, reward_familiarity=True), ds_meta=dataset.meta
-    )
+    policy = make_policy(make_policy_config("rewact", **TINY_POLICY), ds_meta=dataset.meta)
     preprocessor, postprocessor = make_pre_post_processors(policy.config, dataset_stats=dataset.meta.stats)
     calibrate_reward(policy, dataset)
-    calibrate_familiarity(policy, preprocessor, dataset)
+    calibrate_evidence(policy, preprocessor, dataset)
     folder = tmp_path_factory.mktemp("policy")
     for part in (policy, preprocessor, postprocessor):
         part.save_pretrained(folder)
@@ -50,10 +48,10 @@ def test_the_frames_are_those_of_the_dataset(small):
     first = LENGTHS[0] + LENGTHS[1]
     for t in (0, LENGTHS[2] - 1):
         item = dataset[first + t]
-        torch.testing.assert_close(episode.images[t], item["observation.image"])
+        torch.testing.assert_close(episode.images["observation.image"][t], item["observation.image"])
         torch.testing.assert_close(episode.state[t], item["observation.state"])
         torch.testing.assert_close(episode.action[t], item["action"])
-    assert len(episode.images) == len(episode.state) == LENGTHS[2]
+    assert len(episode.images["observation.image"]) == len(episode.state) == LENGTHS[2]
 
 
 def test_rewards_of_all_episodes_at_once_are_those_of_select_action(small):
@@ -64,9 +62,7 @@ def test_rewards_of_all_episodes_at_once_are_those_of_select_action(small):
     for index, frames in enumerate(episodes):
         policy.reset()
         expected = [
-            policy.select_action(
-                observe(preprocessor, inputs_of(policy, frames.images[t : t + 1], frames.state[t : t + 1]))
-            )[1].item()
+            policy.select_action(observe(preprocessor, frames.inputs(slice(t, t + 1))))[1].item()
             for t in range(LENGTHS[index])
         ]
         np.testing.assert_allclose(rows["ours"][index], expected, atol=1e-4)
@@ -78,9 +74,7 @@ def test_action_error_is_that_of_the_actions(small, monkeypatch):
     policy, preprocessor, postprocessor = load_policy(folder)
     episodes = list(read_episodes(root, [0]))
     monkeypatch.setattr("benchmarking.actions.ACTION_EVERY", 100)  # the first frame alone
-    chunk = policy.predict_action_chunk(
-        observe(preprocessor, inputs_of(policy, episodes[0].images[:1], episodes[0].state[:1]))
-    )
+    chunk = policy.predict_action_chunk(observe(preprocessor, episodes[0].inputs(slice(1))))
     actual = episodes[0].action[: policy.config.chunk_size]
     expected = (postprocessor(chunk)[0, : len(actual)] - actual).abs().mean().item()
     assert action_error(policy, preprocessor, postprocessor, episodes) == pytest.approx(expected, rel=1e-5)
@@ -101,7 +95,7 @@ def test_the_latent_reaches_the_head_on_the_decoder_and_not_ours(small):
     assert ours["mae_with_latent"] == ours["mae_without_latent"] > 0
     assert not policy.model.training
 
-    config = replace(policy.config, reward_head="decoder", reward_familiarity=False)
+    config = replace(policy.config, reward_head="decoder")
     torch.manual_seed(0)
     original = get_policy_class(config.type)(config).eval()
     gap = latent_gap(original, preprocessor, episodes)

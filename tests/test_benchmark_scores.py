@@ -1,5 +1,7 @@
 """The metrics of the benchmark, on curves whose metrics are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from benchmarking.scores import SUCCESS, Episode, score
@@ -52,6 +54,24 @@ def test_score_of_a_reward_that_is_fooled():
     metrics = score(successes + [episode("ghost", ramp(60, 30))] * 4)
     assert metrics["auroc_final_ghost"] == 0.5
     assert metrics["false_stops"] == 1
+
+
+def test_another_day_is_measured_with_the_threshold_of_the_first():
+    """Its own successes reach 0.8 early, and would ask for more."""
+    usual = [episode(SUCCESS, ramp(60, 40), 40) for _ in range(10)]
+    late = [episode(SUCCESS, np.minimum(ramp(60, 20), 0.8), 40) for _ in range(10)]
+    assert score(late, usual)["stop_threshold"] == score(usual)["stop_threshold"] > 0.9
+    assert score(late, usual)["missed_stops"] == 1
+    assert score(late)["stop_threshold"] == pytest.approx(0.8)
+
+
+def test_alarms_are_counted_by_kind():
+    fine, alarmed = np.ones(60), np.where(np.arange(60) < 30, 1, 0.4)
+    successes = [replace(episode(SUCCESS, ramp(60, 40), 40), ok=ok) for ok in (fine, alarmed, fine, fine)]
+    failures = [replace(episode("ghost", ramp(60, 40)), ok=alarmed)]
+    metrics = score(successes + failures)
+    assert metrics["alarms_success"] == 0.25 and metrics["alarms_ghost"] == 1
+    assert "alarms_success" not in score([episode(SUCCESS, ramp(60, 30), 30)] * 2)
 
 
 def test_score_without_failures_says_so():

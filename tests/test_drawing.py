@@ -49,11 +49,20 @@ def test_the_shortest_episodes_can_be_drawn(length, tmp_path):
     reward, label = np.full(length, 0.25, np.float32), np.zeros(length, np.float32)
     video = VideoFrames(caption, {"observation.image": (96, 96)}, label, FPS)
     for i in range(length):
-        assert video.draw(i, images, 0.25).shape == (video.height, video.width, 3)
+        for ok, reason in ((1.0, None), (0.2, "robot state: gripper 0")):
+            assert video.draw(i, images, 0.25, ok, reason).shape == (video.height, video.width, 3)
     thumbnails = {i: {k: to_image(v) for k, v in images.items()} for i in thumbnail_frames(length)}
     metrics = episode_metrics(reward, label, None)
-    draw_image(tmp_path / "a.png", caption, Curve(reward, reward / 2, label, None, FPS), metrics, thumbnails)
-    draw_overview(tmp_path / "b.png", "t", {0: (Curve(reward, reward, label, None, FPS), caption)})
+    ok = np.linspace(1, 0, length, dtype=np.float32)
+    curve = Curve(
+        reward, reward / 2, label, None, FPS, ok, "robot state: gripper 0, demonstrations 20 to 21 here"
+    )
+    draw_image(tmp_path / "a.png", caption, curve, metrics, thumbnails)
+    draw_overview(
+        tmp_path / "b.png",
+        "t",
+        {0: (Curve(reward, reward, label, None, FPS, np.ones(length)), caption), 1: (curve, caption)},
+    )
     assert (tmp_path / "a.png").stat().st_size > 1000 and (tmp_path / "b.png").stat().st_size > 1000
     assert plt.get_fignums() == []
 

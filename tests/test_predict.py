@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from shared.frames import rows_of_episode
-from shared.predict import load_with_dataset, predict_episode, predict_frames
+from shared.predict import follow_nothing, load_with_dataset, predict_episode, predict_frames
 from tiny_run import LENGTHS
 
 
@@ -20,6 +20,15 @@ def test_the_batch_size_changes_no_reward(checkpoint, meta, data_set):
     np.testing.assert_allclose(rewards(32), rewards(1), atol=1e-5)
     np.testing.assert_allclose(rewards(32, torch.bfloat16), rewards(1), atol=0.05)
     np.testing.assert_array_equal(predict_episode(loaded, 2, 3), [reward for reward, _ in rewards(3)])
+
+
+def test_the_filter_alone_follows_the_pace_of_the_demonstrations(checkpoint, meta, data_set):
+    policy = load_with_dataset(checkpoint, meta, data_set, [1], "cpu").policy
+    blind = follow_nothing(policy, 2 * max(LENGTHS))
+    assert blind.shape == (2 * max(LENGTHS),)
+    assert blind[0] < 0.1 and blind[-1] > 0.5 and (np.diff(blind) > -1e-4).all()
+    policy.config.reward_filter = False
+    assert follow_nothing(policy, 5) is None
 
 
 def test_nothing_but_drawing_needs_matplotlib():

@@ -3,7 +3,17 @@
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from shared.metrics import METRICS, clock, episode_metrics, mae, spearman, spearman_with_time, summarise
+from shared.metrics import (
+    METRICS,
+    PARTS,
+    clock,
+    episode_metrics,
+    mae,
+    spearman,
+    spearman_with_time,
+    summarise,
+)
+from visualising.report import parts_lines
 
 
 def test_mae_of_known_curves():
@@ -42,13 +52,28 @@ def test_clock_of_one_frame_training_episodes_is_a_step():
 def test_episode_metrics():
     label = np.linspace(0, 1, 5)
     row = episode_metrics(label / 2, label, clock(5, 9))
-    assert tuple(row) == METRICS
+    assert tuple(row) == METRICS + PARTS
+    assert row["alone_mae"] is None and row["blind_mae"] is None
     assert row["mae"] == pytest.approx(0.25)
     assert row["spearman"] == pytest.approx(1.0)
     assert row["final_reward"] == 0.5
     assert row["clock_mae"] == pytest.approx(0.25)
     assert row["clock_spearman"] == pytest.approx(1.0)
     assert row["clock_final"] == 0.5
+
+
+def test_the_parts_of_a_reward_have_errors_of_their_own():
+    label = np.linspace(0, 1, 5)
+    row = episode_metrics(label, label, alone=label / 2, blind=np.zeros(5))
+    assert row["alone_mae"] == pytest.approx(0.25) and row["blind_mae"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("blind, warned", [(0.1, False), (0.05, True), (None, False)])
+def test_observations_that_add_little_are_said_to(blind, warned):
+    lines = parts_lines({"mae": 0.05, "alone_mae": 0.2, "blind_mae": blind})
+    assert lines[0] == "one frame alone: MAE 0.200"
+    assert any("add little" in line for line in lines) == warned
+    assert any("to which nothing is shown" in line for line in lines) == (blind is not None)
 
 
 def test_episode_metrics_without_a_clock():

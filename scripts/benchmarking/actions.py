@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from shared.predict import observe
 
-from benchmarking.recordings import Frames, inputs_of
+from benchmarking.recordings import Frames
 
 ACTION_EVERY = 20  # frames between two chunks of which the action error is taken
 TIMED_STEPS = 40
@@ -21,9 +21,7 @@ def action_error(
     errors = []
     for frames in episodes:
         rows = torch.arange(0, len(frames.state), ACTION_EVERY)
-        chunks = policy.predict_action_chunk(
-            observe(preprocessor, inputs_of(policy, frames.images[rows], frames.state[rows]))
-        )
+        chunks = policy.predict_action_chunk(observe(preprocessor, frames.inputs(rows)))
         for row, chunk in zip(rows, postprocessor(chunks).cpu(), strict=True):
             true = frames.action[row : row + len(chunk)]
             errors.append((chunk[: len(true)] - true).abs().mean())
@@ -38,7 +36,7 @@ def step_times(policies: dict[str, tuple], frames: Frames) -> dict[str, float]:
         policy.reset()
     for t in range(TIMED_STEPS):
         for name, (policy, preprocessor, _) in policies.items():
-            inputs = inputs_of(policy, frames.images[t : t + 1], frames.state[t : t + 1])
+            inputs = frames.inputs(slice(t, t + 1))
             batch = observe(preprocessor, inputs)
             start = time.perf_counter()
             policy.select_action(batch)

@@ -15,10 +15,11 @@ import torch
 from shared.predict import follow, join, observe, read_evidence, reward_of
 from torch import Tensor
 
-from benchmarking.recordings import Frames, inputs_of
+from benchmarking.recordings import Frames
 from rewact.head import RewardEvidence
 
 BATCH_SIZE = 64
+OK = "ok"
 LATENT_EVERY = 20  # frames between two of which the latent is compared
 
 
@@ -27,9 +28,9 @@ def changed(frames: Frames) -> tuple[Tensor, Tensor]:
 
     The image of a waiting arm stays the same for seconds; the policy need not look at it again.
     """
-    new = (frames.images[1:] != frames.images[:-1]).flatten(1).any(1) | (
-        frames.state[1:] != frames.state[:-1]
-    ).any(1)
+    new = (frames.state[1:] != frames.state[:-1]).any(1)
+    for images in frames.images.values():
+        new |= (images[1:] != images[:-1]).flatten(1).any(1)
     new = torch.cat([torch.ones(1, dtype=torch.bool), new])
     return new.nonzero()[:, 0], new.cumsum(0) - 1
 
@@ -37,10 +38,7 @@ def changed(frames: Frames) -> tuple[Tensor, Tensor]:
 def look(policy: torch.nn.Module, preprocessor: Callable, frames: Frames) -> RewardEvidence:
     """The evidence of every frame of an episode."""
     rows, same = changed(frames)
-    parts = [
-        read_evidence(policy, preprocessor, inputs_of(policy, frames.images[some], frames.state[some]))
-        for some in rows.split(BATCH_SIZE)
-    ]
+    parts = [read_evidence(policy, preprocessor, frames.inputs(some)) for some in rows.split(BATCH_SIZE)]
     return join(parts).samples(same)
 
 
@@ -48,21 +46,21 @@ def look(policy: torch.nn.Module, preprocessor: Callable, frames: Frames) -> Rew
 def predict(
     policy: torch.nn.Module, preprocessor: Callable, episodes: Sequence[Frames]
 ) -> dict[str, list[np.ndarray]]:
-    """The (T,) rewards of every episode by row: one for the original head, ours with and without its parts."""
+    """The (T,) rewards of every episode by row: one for the original head, ours with and without its parts.
+
+    The row OK holds no reward but the part of "ours" that says whether the episode goes as successes go.
+    """
     evidence = [look(policy, preprocessor, frames) for frames in episodes]
     alone = [reward_of(policy, episode).cpu().numpy() for episode in evidence]
     if policy.config.reward_head == "decoder":
         return {"original": alone}
-
-    def followed(familiarity: bool) -> list[np.ndarray]:
-        policy.config.reward_familiarity = familiarity
-        policy.reset()
-        return [reward.cpu().numpy() for reward in follow(policy, evidence)]
-
+    policy.reset()
+    followed = follow(policy, evidence)
     return {
-        "ours, without familiarity": followed(False),
-        "ours": followed(True),
+        "ours, without evidence": [each.progress.cpu().numpy() for each in followed],
+        "ours": [each.reward.cpu().numpy() for each in followed],
         "ours, one frame alone": alone,
+        OK: [each.ok.cpu().numpy() for each in followed],
     }
 
 
@@ -86,7 +84,7 @@ def latent_gap(
             "action_is_pad": ahead >= length,
             "reward": torch.tensor(np.asarray(phase)[rows.numpy()], dtype=torch.float32),
         }
-        batch = observe(preprocessor, inputs_of(policy, frames.images[rows], frames.state[rows]) | labels)
+        batch = observe(preprocessor, frames.inputs(rows) | labels)
         for name, told in (("mae_with_latent", True), ("mae_without_latent", False)):
             policy.model.training = told  # only ACT itself: its modules stay without dropout
             errors[name].append(policy.forward(batch)[1]["reward_mae"])

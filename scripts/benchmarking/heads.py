@@ -5,7 +5,6 @@ and no full training runs. Every head is trained for the same steps on the same 
 frame alone.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from shared.predict import observe
 from torch import Tensor, nn
 
 from benchmarking.curves import BATCH_SIZE
-from benchmarking.recordings import Frames, inputs_of, read_episodes
+from benchmarking.recordings import Frames, read_episodes
 from benchmarking.runs import checkpoint_of, run_folder
 from benchmarking.tasks import simulated_task
 from rewact.evaluation import auroc
@@ -61,7 +60,7 @@ def read(policy: nn.Module, preprocessor: Callable, frames: Frames) -> tuple[Tok
         policy.model.action_head.register_forward_pre_hook(lambda _, args: decoded.append(args[0][:, 0])),
     ]
     for some in rows.split(BATCH_SIZE):
-        inputs = inputs_of(policy, frames.images[some], frames.state[some])
+        inputs = frames.inputs(some)
         policy.predict_action_chunk(observe(preprocessor, inputs))
     for hook in hooks:
         hook.remove()
@@ -87,8 +86,6 @@ class ObservationHead(RewardHead):
     """
 
     def __init__(self, config, position: Tensor, mean: bool = True, bins: bool = True, state: bool = True):
-        config = copy.copy(config)
-        config.reward_familiarity = False  # there are no images
         super().__init__(config)
         self.mean, self.bins = mean, bins
         self.seen = [i for i in range(len(position)) if state or i != 1]

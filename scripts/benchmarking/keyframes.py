@@ -15,7 +15,7 @@ DONE = 0.95
 LINEAR, KEYFRAMES = "linear label", "keyframes at the gripper's switches"
 COLOURS = {LINEAR: ORANGE, KEYFRAMES: BLUE}
 # The rows of predictions that are shown, and how the table calls them.
-PARTS = {"ours": "", "ours, without familiarity": ", `--policy.reward_familiarity=false`"}
+PARTS = {"ours": "", "ours, without evidence": ", `--policy.reward_evidence=false`"}
 
 
 def switches_of(root: Path) -> list[tuple[int, int]]:
@@ -105,7 +105,7 @@ def table(metrics: dict[str, dict[str, dict]]) -> str:
 
 
 def draw(
-    path: Path, curves: dict[str, list[np.ndarray]], switches: list[tuple[int, int]], fps: float, part: str
+    path: Path, curves: dict[str, list[np.ndarray]], switches: list[tuple[int, int]], fps: float
 ) -> None:
     """Draw every held-out episode with the gripper's switches.
 
@@ -114,7 +114,6 @@ def draw(
         curves: (T,) rewards of every episode by label.
         switches: of `switches_of`.
         fps: frames per second.
-        part: what of the reward they are, for the axis.
     """
     figure, axes = plt.subplots(2, 4, figsize=(13, 5), sharey=True, layout="constrained")
     for i, (axis, (grasp, release)) in enumerate(zip(axes.flat, switches, strict=True)):
@@ -127,7 +126,7 @@ def draw(
         axis.set(title=f"episode {REAL_HELD_OUT[i]}", xlabel="seconds", ylim=(-0.03, 1.05))
         axis.set_yticks([0, GRASP, DONE])
     for row in axes:
-        row[0].set_ylabel(f"predicted reward\n({part})")
+        row[0].set_ylabel("predicted reward")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(path, dpi=100)
     plt.close(figure)

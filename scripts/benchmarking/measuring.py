@@ -8,7 +8,7 @@ from shared.checkpoint import load_policy
 from shared.metrics import clock, mae
 
 from benchmarking.actions import action_error, step_times
-from benchmarking.curves import latent_gap, predict
+from benchmarking.curves import OK, latent_gap, predict
 from benchmarking.plots import draw_task
 from benchmarking.rollout import success_rate
 from benchmarking.runs import PLAIN, SEEDS, prediction_folder, run_folder, train
@@ -30,6 +30,14 @@ def predictions(task: Task, checkpoint: Path, file: Path) -> dict[str, list[np.n
         for key in sorted(saved.files, key=lambda key: int(key.split("/")[0])):
             rows.setdefault(key.split("/", 1)[1], []).append(saved[key])
     return rows
+
+
+def episodes_of(task: Task, curves: list[np.ndarray], ok: list[np.ndarray] | None = None) -> list[Episode]:
+    """The held-out episodes of a task with the (T,) rewards that a row predicts, and the (T,) ok."""
+    return [
+        Episode(e["kind"], curve, e["phase"], e["done"], task.fps, None if ok is None else ok[i])
+        for i, (e, curve) in enumerate(zip(task.truth, curves, strict=True))
+    ]
 
 
 def measure_actions(task: Task, checkpoints: dict[str, Path], file: Path) -> dict[str, dict[str, float]]:
@@ -90,11 +98,9 @@ def measure(task: Task, seed: int, variants: dict[str, dict[str, str]], output: 
             rows |= predictions(task, checkpoints[name], predicted / f"{name}.npz")
     metrics = {}
     for row, curves in rows.items():
-        episodes = [
-            Episode(kind=e["kind"], reward=curve, phase=e["phase"], done=e["done"], fps=task.fps)
-            for e, curve in zip(task.truth, curves, strict=True)
-        ]
-        metrics[row] = score(episodes)
+        if row == OK:
+            continue
+        metrics[row] = score(episodes_of(task, curves, rows[OK] if row == "ours" else None))
         if "switch" in task.truth[0]:
             metrics[row]["mae_switch"] = float(
                 np.mean([mae(curve, e["switch"]) for e, curve in zip(task.truth, curves, strict=True)])

@@ -23,38 +23,51 @@ from lerobot.utils.constants import OBS_STATE
 class Frames:
     """The frames of one episode."""
 
-    images: Tensor  # (T, C, H, W) uint8
+    images: dict[str, Tensor]  # of each camera (T, C, H, W) uint8
     state: Tensor  # (T, S)
     action: Tensor  # (T, A)
 
+    def inputs(self, rows: Tensor | slice) -> dict[str, Tensor]:
+        """Some frames as a policy's input, whose cameras have the dataset's names."""
+        return {camera: images[rows] for camera, images in self.images.items()} | {
+            OBS_STATE: self.state[rows]
+        }
+
 
 def read_episodes(root: Path, episodes: Sequence[int] | None = None) -> Iterator[Frames]:
-    """Read episodes of a dataset with one camera; each video is decoded once from start to end."""
+    """Read episodes of a dataset; each video is decoded once from start to end."""
     dataset = LeRobotDataset(f"local/{root.name}", root=root, video_backend="pyav", return_uint8=True)
-    (camera,) = dataset.meta.camera_keys
     columns = dataset.hf_dataset.with_format("numpy")
     state, action = (torch.from_numpy(np.stack(columns[key])).float() for key in (OBS_STATE, "action"))
-    videos: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
+    videos: dict[str, Video] = {}  # the latest of each camera
     for index in range(dataset.meta.total_episodes) if episodes is None else episodes:
         episode = dataset.meta.episodes[index]
-        file = root / dataset.meta.get_video_file_path(index, camera)
-        if file not in videos:
-            with av.open(str(file)) as container:
-                decoded = [
-                    (frame.to_ndarray(format="rgb24"), frame.time) for frame in container.decode(video=0)
-                ]
-            videos = {file: (np.stack([image for image, _ in decoded]), np.array([t for _, t in decoded]))}
-        images, times = videos[file]
-        start = int(np.abs(times - episode[f"videos/{camera}/from_timestamp"]).argmin())
+        images = {}
+        for camera in dataset.meta.camera_keys:
+            file = root / dataset.meta.get_video_file_path(index, camera)
+            if camera not in videos or videos[camera].file != file:
+                videos[camera] = Video(file)
+            start = episode[f"videos/{camera}/from_timestamp"]
+            images[camera] = videos[camera].images_from(start, episode["length"])
         rows = slice(episode["dataset_from_index"], episode["dataset_to_index"])
-        yield Frames(
-            images=torch.from_numpy(images[start : start + episode["length"]]).permute(0, 3, 1, 2),
-            state=state[rows],
-            action=action[rows],
-        )
+        yield Frames(images=images, state=state[rows], action=action[rows])
 
 
-def inputs_of(policy: torch.nn.Module, images: Tensor, state: Tensor) -> dict[str, Tensor]:
-    """(B, C, H, W) uint8 images and (B, S) states under the names by which the policy knows them."""
-    (camera,) = policy.config.image_features
-    return {camera: images, OBS_STATE: state}
+class Video:
+    """A video file in memory.
+
+    Args:
+        file: its path.
+    """
+
+    def __init__(self, file: Path):
+        self.file = file
+        with av.open(str(file)) as container:
+            decoded = [(frame.to_ndarray(format="rgb24"), frame.time) for frame in container.decode(video=0)]
+        self.images = np.stack([image for image, _ in decoded])
+        self.times = np.array([time for _, time in decoded])
+
+    def images_from(self, start: float, length: int) -> Tensor:
+        """(length, C, H, W) images from a time in seconds on."""
+        first = int(np.abs(self.times - start).argmin())
+        return torch.from_numpy(self.images[first : first + length]).permute(0, 3, 1, 2)

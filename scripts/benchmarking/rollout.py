@@ -12,7 +12,7 @@ from simulation.benchmark_plans import draw_plan
 from simulation.benchmark_scenes import make_simulator, place
 from simulation.environment import make_frame
 
-from benchmarking.recordings import inputs_of
+from lerobot.utils.constants import OBS_STATE
 
 EPISODES = 20
 SEED = 1  # of the scenes; that of the demonstrations is 0
@@ -51,7 +51,7 @@ def success_rate(
                 frame = make_frame(camera(raw), np.zeros(4, np.float32))
                 image = torch.from_numpy(frame["observation.image"]).permute(2, 0, 1)[None]
                 state = torch.from_numpy(frame["observation.state"])[None]
-                batch = observe(preprocessor, inputs_of(policy, image, state))
+                batch = observe(preprocessor, {"observation.image": image, OBS_STATE: state})
                 chunk = postprocessor(policy.predict_action_chunk(batch))
                 actions = list(chunk[0, : policy.config.n_action_steps].cpu().numpy())
             action = np.clip(actions.pop(0), -1, 1).astype(np.float32)

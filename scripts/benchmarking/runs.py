@@ -13,7 +13,7 @@ from benchmarking.tasks import Task
 # What is compared: lerobot-train's flags beside those of the demo.
 VARIANTS = {
     "original": {"policy.type": "rewact", "policy.reward_head": "decoder"},
-    "ours": {"policy.type": "rewact", "policy.reward_familiarity": "true"},
+    "ours": {"policy.type": "rewact"},
 }
 PLAIN = {"plain ACT": {"policy.type": "act"}}
 SEEDS = (1000, 1001, 1002)

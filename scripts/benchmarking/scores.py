@@ -30,6 +30,7 @@ class Episode:
         phase: (T,) true progress in [0, 1].
         done: (T,) whether the task is solved in the frame.
         fps: frames per second.
+        ok: (T,) whether the episode goes as successes go, None where nothing says so.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Episode:
     phase: np.ndarray
     done: np.ndarray
     fps: float
+    ok: np.ndarray | None = None
 
     @property
     def completion(self) -> int:
@@ -56,19 +58,24 @@ class Episode:
         return next((frame for frame, reward in enumerate(self.reward) if rule(reward)), None)
 
 
-def score_stops(successes: Sequence[Episode], failures: Sequence[Episode]) -> dict[str, float | None]:
+def score_stops(
+    successes: Sequence[Episode], failures: Sequence[Episode], calibration: Sequence[Episode] = ()
+) -> dict[str, float | None]:
     """How the stop rule does at a calibrated threshold.
 
-    The threshold for a success is calibrated on all other successes, that for the failures on all of them. So no
-    success is measured with a threshold that it has taken part in.
+    The threshold is calibrated on the successes of another day where `calibration` has some. Otherwise that for a
+    success is calibrated on all other successes, and that for the failures on all of them. So no success is measured
+    with a threshold that it has taken part in.
     """
-    peaks = [early_peak(episode.reward, episode.completion, episode.hold) for episode in successes]
+    peaks = [
+        early_peak(episode.reward, episode.completion, episode.hold) for episode in calibration or successes
+    ]
     threshold = conformal_threshold(peaks)
     false = [episode.stop(threshold) is not None for episode in failures]
     early = missed = 0
     delays = []
     for i, episode in enumerate(successes):
-        frame = episode.stop(conformal_threshold(peaks[:i] + peaks[i + 1 :]))
+        frame = episode.stop(threshold if calibration else conformal_threshold(peaks[:i] + peaks[i + 1 :]))
         if frame is None:
             missed += 1
         elif frame < episode.completion:
@@ -84,8 +91,22 @@ def score_stops(successes: Sequence[Episode], failures: Sequence[Episode]) -> di
     }
 
 
-def score(episodes: Sequence[Episode]) -> dict[str, float | None]:
-    """Every metric of one task, one seed and one row. It takes at least two successes."""
+def score_alarms(episodes: Sequence[Episode]) -> dict[str, float | None]:
+    """The share of episodes of each kind in which ok falls below 0.5, empty where nothing says so."""
+    alarms: dict[str, list[bool]] = {}
+    for episode in episodes:
+        if episode.ok is not None:
+            alarms.setdefault(f"alarms_{episode.kind}", []).append(bool((episode.ok < 0.5).any()))
+    return {name: float(np.mean(raised)) for name, raised in alarms.items()}
+
+
+def score(episodes: Sequence[Episode], calibration: Sequence[Episode] = ()) -> dict[str, float | None]:
+    """Every metric of one task, one seed and one row. It takes at least two successes.
+
+    Args:
+        episodes: held-out.
+        calibration: as in `score_stops`.
+    """
     successes = [episode for episode in episodes if episode.kind == SUCCESS]
     failures = [episode for episode in episodes if episode.kind != SUCCESS]
     rank = [spearman_with_time(episode.reward) for episode in successes]
@@ -104,7 +125,7 @@ def score(episodes: Sequence[Episode]) -> dict[str, float | None]:
             metrics[f"auroc_{name}_{kind}"] = auroc(
                 [level(episode.reward) for episode in both], [episode.kind == SUCCESS for episode in both]
             )
-    metrics |= score_stops(successes, failures)
+    metrics |= score_stops(successes, failures, calibration) | score_alarms(episodes)
     metrics["ece"] = (
         calibration_error(
             np.array([np.clip(episode.reward[-1], 0, 1) for episode in episodes]),

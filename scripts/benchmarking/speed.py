@@ -21,6 +21,8 @@ from lerobot.datasets import LeRobotDataset
 from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
 from lerobot.utils.constants import ACTION, OBS_STATE
 from rewact.constants import REWARD_LABEL
+from rewact.evidence.robot_state import RobotState
+from rewact.evidence.source import Demonstrations
 from rewact.labels import ProgressLabels
 from rewact.progress import progress_reward
 
@@ -59,18 +61,16 @@ def make_policies(dataset: LeRobotDataset, device: str) -> dict[str, tuple[torch
     for policy_type in ("act", "rewact"):
         torch.manual_seed(0)
         config = make_policy_config(policy_type, device=device, pretrained_backbone_weights=None)
-        config.reward_familiarity = True  # has no effect on plain ACT
         policy = make_policy(config, ds_meta=dataset.meta)
         policies[policy_type] = policy, make_pre_post_processors(config, dataset_stats=dataset.meta.stats)[0]
     head = policies["rewact"][0].model.reward_head
     head.filter.fit([torch.linspace(0, 1, 100)])
-    n, known = 4 * head.familiarity.COMPONENTS, head.familiarity
-    known.FIT_STEPS = 1  # the data is noise, and a good fit takes no less time to use
-    episode = torch.arange(n, device=device) % known.FOLDS
-    features = torch.randn(n, len(known.mean), device=device)
-    known.fit(features, torch.randn(n, JOINTS, device=device), episode.sort().values, episode_length=n)
-    if not (head.filter.fitted and known.fitted):
-        raise RuntimeError("The reward's filter or familiarity is off: its cost would be missing.")
+    # As many frames as the evidence remembers at most: 40 demonstrations of 300 frames have more.
+    n = 2 * RobotState.MOST_FRAMES
+    state, episode = torch.randn(n, JOINTS, device=device), torch.arange(n, device=device) // (n // 40)
+    head.verdict.fit(Demonstrations(state, state, [], episode.clamp(max=39), FPS))
+    if not (head.filter.fitted and head.verdict.fitted):
+        raise RuntimeError("The reward's filter or evidence is off: its cost would be missing.")
     return policies
 
 

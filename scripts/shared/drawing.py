@@ -12,7 +12,7 @@ import numpy as np
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; the line styles differ as well.
 BLUE, SKY_BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#666666"
-PREDICTED, LABEL, CLOCK, WARNING = BLUE, GREY, ORANGE, "#C8330A"
+PREDICTED, LABEL, CLOCK, OK, WARNING = BLUE, GREY, ORANGE, VERMILION, "#C8330A"
 
 
 @dataclass
@@ -25,6 +25,8 @@ class Curve:
         label: (T,) what the policy was to predict.
         clock: (T,) the baseline that only counts frames; None where the training lengths are not known.
         fps: frames per second.
+        ok: (T,) whether the episode goes as successes go, 1 where nothing speaks against it.
+        reason: of the first alarm, None without.
     """
 
     reward: np.ndarray
@@ -32,6 +34,14 @@ class Curve:
     label: np.ndarray
     clock: np.ndarray | None
     fps: float
+    ok: np.ndarray
+    reason: str | None = None
+
+    @property
+    def alarm(self) -> int | None:
+        """The frame of the first alarm, None without."""
+        below = np.flatnonzero(self.ok < 0.5)
+        return int(below[0]) if len(below) else None
 
 
 def style_axes(ax: plt.Axes, duration: float) -> None:
@@ -58,6 +68,9 @@ def plot_curve(ax: plt.Axes, curve: Curve, linewidth: float = 2.2) -> None:
         plot(curve.clock, "clock", color=CLOCK, linestyle=":", linewidth=linewidth, marker=marker)
     if not np.array_equal(curve.alone, curve.reward):
         plot(curve.alone, "one frame alone", color=PREDICTED, linewidth=0.4 * linewidth, alpha=0.6)
+    if curve.alarm is not None:
+        plot(curve.ok, "ok", color=OK, linestyle="-.", linewidth=0.7 * linewidth, marker=marker)
+        ax.axvline(seconds[curve.alarm], color=WARNING, linewidth=0.5 * linewidth)
     plot(curve.reward, "predicted", color=PREDICTED, linewidth=linewidth, marker=marker)
 
 

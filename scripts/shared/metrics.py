@@ -23,6 +23,8 @@ from scipy.stats import rankdata
 
 # The columns of an episode's row, in the order in which they are shown.
 METRICS = ("mae", "spearman", "final_reward", "clock_mae", "clock_spearman", "clock_final")
+# The errors of one frame alone, and of the filter to which nothing is shown.
+PARTS = ("alone_mae", "blind_mae")
 
 
 def _curve(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:
@@ -78,14 +80,20 @@ def format_metric(value: float | None) -> str:
 
 
 def episode_metrics(
-    reward: np.ndarray, label: np.ndarray, clock: np.ndarray | None = None
+    reward: np.ndarray,
+    label: np.ndarray,
+    clock: np.ndarray | None = None,
+    alone: np.ndarray | None = None,
+    blind: np.ndarray | None = None,
 ) -> dict[str, float | None]:
-    """The metrics of one episode, one for each name in METRICS.
+    """The metrics of one episode, one for each name in METRICS and PARTS.
 
     Args:
         reward: (T,) the predicted reward of every frame.
         label: (T,) the reward it was to predict.
         clock: (T,) the baseline, or None where the training lengths are not known.
+        alone: (T,) the reward of each frame alone.
+        blind: (T,) the reward where nothing is observed, None without a filter.
     """
     reward = _curve(reward, "reward")
     return {
@@ -95,6 +103,8 @@ def episode_metrics(
         "clock_mae": None if clock is None else mae(clock, label),
         "clock_spearman": None if clock is None else spearman_with_time(clock),
         "clock_final": None if clock is None else float(clock[-1]),
+        "alone_mae": None if alone is None else mae(alone, label),
+        "blind_mae": None if blind is None else mae(blind, label),
     }
 
 
@@ -104,7 +114,7 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     An episode in which a metric is not defined is left out of that metric's mean only.
     """
     means: dict[str, float | None] = {}
-    for name in METRICS:
+    for name in (*METRICS, *PARTS):
         defined = [row[name] for row in rows if row[name] is not None]
         means[name] = float(np.mean(defined)) if defined else None
     return means

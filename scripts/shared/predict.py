@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -59,23 +59,55 @@ def reward_of(policy: torch.nn.Module, evidence: RewardEvidence) -> Tensor:
     return policy.model.reward_head.value(evidence.logits)
 
 
-def follow(policy: torch.nn.Module, episodes: Sequence[RewardEvidence]) -> list[Tensor]:
+class Followed(NamedTuple):
+    """What the policy says along T frames of an episode.
+
+    Attributes:
+        reward: (T,) as select_action gives it: progress * ok.
+        progress: (T,) how far the task has come.
+        ok: (T,) whether the episode goes as successes go.
+        reasons: of each frame, that of the latest alarm, None without.
+    """
+
+    reward: Tensor
+    progress: Tensor
+    ok: Tensor
+    reasons: list[str | None]
+
+
+def follow(policy: torch.nn.Module, episodes: Sequence[RewardEvidence]) -> list[Followed]:
     """Follow episodes over time, all at once, each as a sample of a batch.
 
     Args:
         policy: it goes on from where it is, so reset it before the first frames of the episodes.
         episodes: the evidence of T consecutive frames of each; T may differ.
-    Returns:
-        The (T,) rewards of each, as select_action gives them.
     """
     lengths = [len(evidence.logits) for evidence in episodes]
-    rewards = []
+    steps: list[tuple[Tensor, Tensor, Tensor]] = []
+    reasons: list[list[str | None]] = []
     for t in range(max(lengths)):
         now = [min(t, length - 1) for length in lengths]  # an episode that has ended stays at its last frame
         samples = [evidence.samples(slice(i, i + 1)) for evidence, i in zip(episodes, now, strict=True)]
-        rewards.append(policy.reward.follow(join(samples)))
-    stacked = torch.stack(rewards, dim=1)  # (episodes, T)
-    return [row[:length] for row, length in zip(stacked, lengths, strict=True)]
+        reward, details = policy.reward.follow(join(samples)), policy.reward_details()
+        steps.append((reward, details["progress"], details["ok"]))
+        reasons.append(details["reasons"])
+    reward, progress, ok = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))  # (episodes, T)
+    return [
+        Followed(reward[i, :n], progress[i, :n], ok[i, :n], [at[i] for at in reasons[:n]])
+        for i, n in enumerate(lengths)
+    ]
+
+
+def follow_nothing(policy: torch.nn.Module, length: int) -> np.ndarray | None:
+    """The (T,) rewards of `length` frames in which nothing is observed: what the filter knows of the demonstrations'
+    pace. None from a policy without a filter, which knows nothing then."""
+    head = policy.model.reward_head
+    if not (policy.config.reward_filter and head.filter is not None and head.filter.fitted):
+        return None
+    policy.reset()
+    nothing = torch.zeros(length, head.n_bins, device=next(policy.parameters()).device)
+    (followed,) = follow(policy, [RewardEvidence(nothing)])
+    return followed.reward.cpu().numpy()
 
 
 def join(parts: Sequence[RewardEvidence]) -> RewardEvidence:
@@ -138,12 +170,16 @@ class Prediction:
     Attributes:
         images: {camera: (C, H, W)} as the dataset holds them.
         reward: as select_action gives it.
+        ok: the part of it that says whether the episode goes as successes go.
         alone: the reward of this frame alone.
+        reason: of the latest alarm up to here, None without.
     """
 
     images: dict[str, Tensor]
     reward: float
+    ok: float
     alone: float
+    reason: str | None
 
 
 @torch.inference_mode()
@@ -174,8 +210,9 @@ def predict_frames(
         alone = reward_of(policy, evidence)  # (n,)
         if alone.shape != (n,):
             raise ValueError(f"the reward head gave shape {tuple(alone.shape)} for {n} frames.")
-        (reward,) = follow(policy, [evidence])  # (n,)
-        for i, values in enumerate(zip(reward.float().tolist(), alone.float().tolist(), strict=True)):
+        (followed,) = follow(policy, [evidence])  # n frames
+        curves = (part.float().tolist() for part in (followed.reward, followed.ok, alone))
+        for i, values in enumerate(zip(*curves, followed.reasons, strict=True)):
             yield Prediction({key: frames[key][i] for key in loaded.cameras}, *values)
 
 

@@ -8,7 +8,7 @@ import torch
 from shared.drawing import Curve
 from shared.frames import rows_of_episode, to_image
 from shared.metrics import episode_metrics
-from shared.predict import BATCH_SIZE, Loaded, predict_frames
+from shared.predict import BATCH_SIZE, Loaded, follow_nothing, predict_frames
 from tqdm import tqdm
 
 from visualising.caption import Caption
@@ -41,7 +41,8 @@ def draw_episode(
     fps = loaded.dataset.meta.fps
     length = len(rows_of_episode(loaded.dataset, episode))
     moments = set(thumbnail_frames(length))
-    reward, alone = np.empty((2, length), dtype=np.float32)
+    reward, ok, alone = np.empty((3, length), dtype=np.float32)
+    reason = None
     thumbnails: dict[int, dict[str, np.ndarray]] = {}
     drawing: VideoFrames | None = None
     video: VideoFile | None = None
@@ -52,13 +53,14 @@ def draw_episode(
                 drawing = VideoFrames(caption, shapes, label, fps)
                 video = VideoFile(stem.with_suffix(".mp4"), fps, drawing.width, drawing.height)
                 stack.enter_context(video)
-            reward[i], alone[i] = frame.reward, frame.alone
-            video.write(drawing.draw(i, frame.images, frame.reward))
+            reward[i], ok[i], alone[i] = frame.reward, frame.ok, frame.alone
+            reason = reason or frame.reason  # of the first alarm
+            video.write(drawing.draw(i, frame.images, frame.reward, frame.ok, reason))
             if i in moments:
                 thumbnails[i] = {key: to_image(image) for key, image in frame.images.items()}
             if progress is not None:
                 progress.update()
-    curve = Curve(reward, alone, label, clock, fps)
-    metrics = episode_metrics(reward, label, clock)
+    curve = Curve(reward, alone, label, clock, fps, ok, reason)
+    metrics = episode_metrics(reward, label, clock, alone, follow_nothing(loaded.policy, length))
     draw_image(stem.with_suffix(".png"), caption, curve, metrics, thumbnails)
     return curve, metrics

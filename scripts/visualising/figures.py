@@ -1,7 +1,8 @@
 """The images of a run: the curve of one episode with a few of its frames, and the curves of all episodes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.patches import ConnectionPatch
@@ -48,7 +49,7 @@ def draw_image(
     width, left, right = 12.0, 0.65, 0.25  # inches
     cell = (width - left - right) / max(n, 4)
     rows = [cell * 0.94 * thumbnails[0][c].shape[0] / thumbnails[0][c].shape[1] for c in cameras]
-    head, tie, plot, foot = 1.05, 0.42, 2.7, 0.55
+    head, tie, plot, foot = 1.05, 0.42, 2.7, 0.55 if curve.alarm is None else 0.85
     height = head + sum(rows) + 0.1 * len(rows) + tie + plot + foot
     fig = plt.figure(figsize=(width, height), dpi=110, facecolor="white")
 
@@ -63,8 +64,11 @@ def draw_image(
     plot_curve(ax, curve)
     ax.set_xlabel("seconds")
     ax.set_ylabel("reward")
+    if curve.alarm is not None:
+        fig.text(left / width, 0.18 / height, f"{curve.alarm / curve.fps:.1f} s  {curve.reason}", fontsize=11,
+                 va="center", color=WARNING)  # fmt: skip
     # Above the axes, because a curve may pass through any corner inside.
-    fig.legend(*legend_entries(ax), ncols=4, frameon=False, fontsize=11,
+    fig.legend(*legend_entries(ax), ncols=5, frameon=False, fontsize=11,
                loc="center right", bbox_to_anchor=(1 - 0.1 / width, 1 - 0.64 / height))  # fmt: skip
 
     for i, (frame, images) in enumerate(thumbnails.items()):
@@ -91,6 +95,11 @@ def draw_image(
     plt.close(fig)
 
 
+def widest_legend(axes: Iterable[Any]) -> tuple[list[Any], list[str]]:
+    """The legend of the axes that hold most lines: only some episodes have an alarm."""
+    return max((legend_entries(ax) for ax in axes if ax.get_visible()), key=lambda entries: len(entries[1]))
+
+
 def draw_overview(path: Path, title: str, episodes: Mapping[int, tuple[Curve, Caption]]) -> None:
     """Draw the curves of all episodes in one image, without frames."""
     columns = min(4, len(episodes))
@@ -107,6 +116,6 @@ def draw_overview(path: Path, title: str, episodes: Mapping[int, tuple[Curve, Ca
         [ax for ax in axes[:, column] if ax.get_visible()][-1].set_xlabel("seconds", fontsize=9)
     fig.supylabel("reward", fontsize=10)
     fig.suptitle(title, fontsize=12, weight="bold")
-    fig.legend(*legend_entries(axes.flat[0]), ncols=4, frameon=False, loc="outside lower center", fontsize=10)
+    fig.legend(*widest_legend(axes.flat), ncols=5, frameon=False, loc="outside lower center", fontsize=10)
     fig.savefig(path)
     plt.close(fig)

@@ -4,6 +4,25 @@ from typing import Any
 
 from shared.metrics import METRICS, format_metric
 
+ADDS_LITTLE = 0.8  # MAE relative to that of the filter alone, from which the observations add little
+
+
+def parts_lines(means: dict[str, float | None]) -> list[str]:
+    """What a frame alone and the filter alone reach, and a warning where the observations add little to the latter."""
+    lines = []
+    if means["alone_mae"] is not None:
+        lines.append(f"one frame alone: MAE {means['alone_mae']:.3f}")
+    mine, blind = means["mae"], means["blind_mae"]
+    if mine is None or blind is None:
+        return lines
+    lines.append(f"the filter alone, to which nothing is shown: MAE {blind:.3f}")
+    if mine > ADDS_LITTLE * blind:
+        lines.append(
+            "WARNING   the observations add little: the filter alone, which knows only the pace of the demonstrations, "
+            f"is nearly as good ({blind:.3f}) as the policy ({mine:.3f}). Train for longer, or check the labels."
+        )
+    return lines
+
 
 def table(rows: list[dict[str, Any]], means: dict[str, float | None]) -> str:
     """The metrics of every episode and their means."""

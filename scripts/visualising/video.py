@@ -13,10 +13,12 @@ import torch
 from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.lines import Line2D
 from PIL import Image, ImageDraw, ImageFont
-from shared.drawing import LABEL, PREDICTED, plt, style_axes
+from shared.drawing import LABEL, OK, PREDICTED, WARNING, plt, style_axes
 from shared.frames import to_image
 
 from visualising.caption import Caption, camera_name
+
+NOT_OK = 0.99  # below it, ok is drawn
 
 
 class VideoFrames:
@@ -26,7 +28,8 @@ class VideoFrames:
     texts. Frames come in order and the curve only grows, so only the current frame is in memory.
     """
 
-    HEADER, NAMES, READOUT, PLOT, PAD, GAP = 60, 22, 50, 220, 14, 8  # heights and distances in pixels
+    # heights and distances in pixels
+    HEADER, NAMES, READOUT, PLOT, REASON, PAD, GAP = 60, 22, 50, 220, 28, 14, 8
     DPI = 100
 
     def __init__(self, caption: Caption, shapes: dict[str, tuple[int, int]], label: np.ndarray, fps: float):
@@ -50,13 +53,15 @@ class VideoFrames:
             self.boxes[key] = (x, y, w, h)
             x += w + self.GAP
         self.readout_y = y + height + 4
-        self.height = self.readout_y + self.READOUT + self.PLOT
+        self.height = self.readout_y + self.READOUT + self.PLOT + self.REASON
         self.height += self.height % 2  # h264 in yuv420p wants even sizes
 
         self.numbers = ImageFont.truetype(findfont(FontProperties(weight="bold")), 30)
         self.text = ImageFont.truetype(findfont(FontProperties()), 18)
+        self.small = ImageFont.truetype(findfont(FontProperties()), 15)
         self._draw_static(caption)
         self.last: tuple[int, int] | None = None
+        self.last_ok: tuple[int, int] | None = None
 
     def _draw_static(self, caption: Caption) -> None:
         size = (self.width / self.DPI, self.height / self.DPI)
@@ -81,7 +86,7 @@ class VideoFrames:
         )
         write(self.columns[1] + 40, self.readout_y + self.READOUT / 2, "label", fontsize=12, color=LABEL)
 
-        left, bottom, top = 48, 44, self.readout_y + self.READOUT + 6
+        left, bottom, top = 48, 44 + self.REASON, self.readout_y + self.READOUT + 6
         ax = fig.add_axes((left / self.width, bottom / self.height, 1 - (left + 24) / self.width,
                            (self.height - top - bottom) / self.height))  # fmt: skip
         style_axes(ax, (len(self.label) - 1) / self.fps)
@@ -103,12 +108,26 @@ class VideoFrames:
         x, y = self.origin + self.scale * (frame / self.fps, reward)
         return round(x * 16), round((self.height - y) * 16)
 
-    def draw(self, frame: int, images: dict[str, torch.Tensor], reward: float) -> np.ndarray:
-        """The video's image (H, W, 3) uint8 of frame number `frame`, in which the cameras show `images`."""
-        here = self._pixel(frame, reward)
-        blue = tuple(int(PREDICTED[i : i + 2], 16) for i in (1, 3, 5))
+    def draw(
+        self,
+        frame: int,
+        images: dict[str, torch.Tensor],
+        reward: float,
+        ok: float = 1.0,
+        reason: str | None = None,
+    ) -> np.ndarray:
+        """The video's image (H, W, 3) uint8 of frame number `frame`, in which the cameras show `images`.
+
+        Args:
+            ok: drawn as a second line where it is not 1.
+            reason: of an alarm, written under the curve.
+        """
+        here, ok_here = self._pixel(frame, reward), self._pixel(frame, ok)
+        blue, red = (tuple(int(c[i : i + 2], 16) for i in (1, 3, 5)) for c in (PREDICTED, OK))
+        if ok < NOT_OK:
+            cv2.line(self.canvas, self.last_ok or ok_here, ok_here, red, 1, cv2.LINE_AA, 4)
         cv2.line(self.canvas, self.last or here, here, blue, 2, cv2.LINE_AA, 4)
-        self.last = here
+        self.last, self.last_ok = here, ok_here
 
         image = self.canvas.copy()
         for key, (x, y, w, h) in self.boxes.items():
@@ -125,9 +144,16 @@ class VideoFrames:
         pen, middle = ImageDraw.Draw(strip), self.READOUT // 2
         pen.text((self.columns[0] + 132, middle), f"{reward:.2f}", PREDICTED, self.numbers, anchor="lm")
         pen.text((self.columns[1] + 94, middle), f"{self.label[frame]:.2f}", LABEL, self.text, anchor="lm")
+        if ok < NOT_OK:
+            pen.text((self.columns[1] + 160, middle), f"ok {ok:.2f}", OK, self.text, anchor="lm")
         count = f"{frame / self.fps:.1f} s   frame {frame} of {len(self.label) - 1}"
         pen.text((self.width - self.PAD, middle), count, "#222222", self.text, anchor="rm")
         image[self.readout_y : self.readout_y + self.READOUT] = np.asarray(strip)
+        if reason is not None:
+            foot = Image.fromarray(image[-self.REASON :])
+            pen = ImageDraw.Draw(foot)
+            pen.text((self.PAD, self.REASON // 2), reason, WARNING, self.small, anchor="lm")
+            image[-self.REASON :] = np.asarray(foot)
         return image
 
 

@@ -1,0 +1,54 @@
+#!/usr/bin/env python
+"""Measure the reward of a simulated SO-101 on the day of its demonstrations, and on other days.
+
+    make benchmark-days                                           # both tasks: hours; it resumes where it stopped
+    make benchmark-days ARGS="--tasks so101-pick-place --days 'camera bumped' darker"
+
+Trains as make benchmark does, on 40 demonstrations recorded under one light, and predicts held-out successes and
+failures under other lights, with a bumped camera, a new object on the table, a noisy sensor, and with the block outside
+of its usual range (simulation/so101/days.py). Writes days.json and days.md into --output-dir.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from benchmarking.days import measure_days, table
+from benchmarking.runs import SEEDS
+from shared.cli import run_cli
+from simulation.so101.days import DAYS, SAME
+from simulation.so101.plans import TASKS
+
+OTHER_DAYS = [day for day in DAYS if day != SAME]
+
+
+def main() -> None:
+    # fmt: off
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS),
+        help="the tasks to measure")
+    parser.add_argument("--days", nargs="+", choices=OTHER_DAYS, default=OTHER_DAYS,
+        help="the days to measure besides the same day")
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS[:1]),
+        help="the seeds of the training runs")
+    parser.add_argument("--output-dir", type=Path, default=Path("outputs/benchmark"),
+        help="where data, training runs and results go")
+    args = parser.parse_args()
+    # fmt: on
+    results: dict[str, dict] = {}
+    for task in args.tasks:
+        for seed in args.seeds:
+            print(f"{task}, seed {seed}", flush=True)
+            results.setdefault(task, {})[str(seed)] = measure_days(task, seed, args.output_dir, args.days)
+            (args.output_dir / "days.json").write_text(json.dumps(results, indent=1))
+    text = "\n".join(
+        f"### {task}, seed {seed}\n\n{table(days)}"
+        for task, seeds in results.items()
+        for seed, days in seeds.items()
+    )
+    (args.output_dir / "days.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    run_cli(main)

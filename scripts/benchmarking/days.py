@@ -1,0 +1,128 @@
+"""The SO-101's tasks on the day of the demonstrations and on other days: does the reward hold when the light changes?
+
+The stop rule's threshold is calibrated once, on successes of the same day, as a user would.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+from shared.metrics import clock
+from simulation.benchmark_data import load_truth, make_other_day, make_task
+from simulation.so101.days import SAME
+from simulation.so101.plans import FAILURE_KINDS, FPS
+
+from benchmarking.curves import OK
+from benchmarking.measuring import episodes_of, predictions
+from benchmarking.runs import VARIANTS, prediction_folder, run_folder, train
+from benchmarking.scores import SUCCESS, Episode, score
+from benchmarking.tasks import Task
+
+IMAGE_SIZE = 128
+SAME_DAY = {"success": 40, "failures": 15}  # episodes, of each kind
+OTHER_DAY = {"success": 20, "failures": 10}
+CHUNK_S = 2  # seconds of a chunk of actions
+STEPS = 600
+
+COLUMNS = {"mae": "MAE", "final_success": "final, success", "alarms_success": "alarms on successes"} | {
+    f"auroc_final_{kind}": kind.replace("_", " ") for kind in FAILURE_KINDS
+} | {"false_stops": "false stops", "early_stops": "early stops", "missed_stops": "missed stops", "stop_delay_s": "delay, s"}  # fmt: skip
+
+
+def so101_task(name: str, data: Path) -> Task:
+    """A task on the same day; its episodes are made in the folder `data` unless they are there."""
+    make_task(name, data, 40, SAME_DAY["success"], SAME_DAY["failures"], IMAGE_SIZE)
+    return Task(
+        name=name,
+        train=data / "train",
+        flags={"policy.chunk_size": str(CHUNK_S * FPS[name]), "steps": str(STEPS)},
+        **held_out_in(data),
+        train_lengths=[len(episode["phase"]) for episode in load_truth(data / "train")],
+    )
+
+
+def held_out_in(data: Path) -> dict:
+    """The held-out datasets in a folder, and the truth about them, as a `Task` has them."""
+    truth = load_truth(data / "success") + load_truth(data / "failures")
+    return {
+        "held_out": [(data / "success", None), (data / "failures", None)],
+        "truth": [episode | {"done": episode["success"]} for episode in truth],
+    }
+
+
+def on_day(task: Task, data: Path, day: str) -> Task:
+    """A task with the held-out episodes of a day."""
+    if day == SAME:
+        return task
+    folder = data / day.replace(", ", " and ").replace(" ", "-")
+    make_other_day(task.name, folder, day, OTHER_DAY["success"], OTHER_DAY["failures"], IMAGE_SIZE)
+    return dataclasses.replace(task, **held_out_in(folder))
+
+
+def measure_days(
+    name: str, seed: int, output: Path, days: list[str], variants: dict[str, dict[str, str]] = VARIANTS
+) -> dict[str, dict]:
+    """Train on a task, and score every day. What is on the disk is not done again.
+
+    Args:
+        name: of the task.
+        seed: of the training runs.
+        output: the benchmark's folder.
+        days: names in `simulation.so101.days`, besides the same day.
+        variants: as in `measure`.
+    Returns:
+        {day: {row: {metric: value}}}.
+    """
+    data = output / "data" / name
+    same = so101_task(name, data)
+    checkpoints = {
+        variant: train(run_folder(output, name, seed, variant), same, seed, flags)
+        for variant, flags in variants.items()
+    }
+    calibration: dict[str, list[Episode]] = {}  # by row: the successes of the same day
+    results: dict[str, dict] = {}
+    for day in [SAME, *days]:
+        task = on_day(same, data, day)
+        rows = {"clock": [clock(len(e["phase"]), float(np.mean(same.train_lengths))) for e in task.truth]}
+        for variant, checkpoint in checkpoints.items():
+            rows |= predictions(
+                task, checkpoint, prediction_folder(output, name, seed) / day / f"{variant}.npz"
+            )
+        ok = rows.pop(OK, None)
+        results[day] = {}
+        for row, curves in rows.items():
+            episodes = episodes_of(task, curves, ok if row == "ours" else None)
+            results[day][row] = score(episodes, calibration.get(row, ()))
+            if day == SAME:
+                calibration[row] = [episode for episode in episodes if episode.kind == SUCCESS]
+    return results
+
+
+def rate(share: float, n: int) -> str:
+    """'1 of 20 (1-24 %)': a count, and the 95 % interval of its rate (Wilson)."""
+    count = round(share * n)
+    interval = binomtest(count, n).proportion_ci(method="wilson")
+    return f"{count} of {n} ({100 * interval.low:.0f}-{100 * interval.high:.0f} %)"
+
+
+def cell(key: str, value: float | None, day: str) -> str:
+    """A figure as the table prints it."""
+    if value is None:
+        return "n/a"
+    counts = SAME_DAY if day == SAME else OTHER_DAY
+    if key in ("alarms_success", "early_stops", "missed_stops"):
+        return rate(value, counts["success"])
+    if key == "false_stops":
+        return rate(value, counts["failures"] * len(FAILURE_KINDS))
+    return f"{value:.3f}" if key in ("mae", "final_success") else f"{value:.2f}"
+
+
+def table(results: dict[str, dict[str, dict]]) -> str:
+    """The metrics of every day by row, as `measure_days` gives them. By kind of failure: AUROC of the last reward."""
+    lines = ["| day | row | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for day, rows in results.items():
+        for row, metrics in rows.items():
+            cells = [cell(key, metrics.get(key), day) for key in COLUMNS]
+            lines.append(f"| {day} | {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
