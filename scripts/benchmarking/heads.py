@@ -16,6 +16,7 @@ from shared.checkpoint import load_policy
 from shared.cli import UserError
 from shared.metrics import mae
 from shared.predict import observe
+from simulation.environment import FPS
 from torch import Tensor, nn
 
 from benchmarking.curves import BATCH_SIZE
@@ -30,6 +31,8 @@ EVERY = 4  # a head looks at every fourth frame
 STEPS = 800
 LABELLED = (1, 3, 6)  # failures of each kind that are labelled
 KINDS = ("ghost", "miss")  # the failures that the arm's pose does not give away
+NOTICED_S = 0.5  # seconds after which a person notices
+MOVES = 1e-4  # metres in a frame, 8 mm in a second
 OURS = "observation tokens, squared error and bins (ours)"
 
 
@@ -72,7 +75,7 @@ class DecoderHead(DecoderRewardHead):
     """The original's head, which reads the decoder's output for its first query."""
 
     def logits(self, tokens: Tokens, rows: Tensor) -> Tensor:
-        return self(None, None, tokens.decoded[rows, None], {}).logits
+        return self(None, None, None, tokens.decoded[rows, None], {}).logits
 
 
 class ObservationHead(RewardHead):
@@ -92,7 +95,7 @@ class ObservationHead(RewardHead):
         self.position = position[self.seen]
 
     def logits(self, tokens: Tokens, rows: Tensor) -> Tensor:
-        return self(tokens.observation[self.seen][:, rows], self.position, None, {}).logits
+        return self(None, tokens.observation[self.seen][:, rows], self.position, None, {}).logits
 
     def loss(self, logits: Tensor, label: Tensor) -> Tensor:
         error = F.mse_loss(self.value(logits), label, reduction="none")
@@ -124,9 +127,16 @@ def join(episodes: list[Tokens]) -> Tokens:
 
 
 def failed_at(truth: dict) -> int:
-    """The frame in which a person would notice the failure: the hand is at the object, or half of the motion is over."""
+    """The frame in which a person would notice the failure: soon after the object should have moved on.
+
+    That is after it has moved for the last time, after the hand has reached it, or after half of the motion. Up to then a
+    failure looks like a success, and a label of 0 would contradict those of the successes.
+    """
+    moved = np.flatnonzero(np.diff(truth["object_travel"]) > MOVES)[-1:] + 1
     near = np.flatnonzero(truth["stage"] >= 1)
-    return int(near[0]) if len(near) else int(np.argmax(truth["phase"] >= 0.5))
+    half = np.flatnonzero(truth["phase"] >= 0.5)
+    since = np.concatenate([moved, near, half])[0]
+    return int(since + NOTICED_S * FPS)
 
 
 def progress_label(tokens: Tokens, length: int) -> np.ndarray:
