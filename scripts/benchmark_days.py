@@ -6,7 +6,8 @@
 
 Trains as make benchmark does, on 40 demonstrations recorded under one light, and predicts held-out successes and
 failures under other lights, with a bumped camera, a new object on the table, a noisy sensor, and with the block outside
-of its usual range (simulation/so101/days.py). Writes days.json and days.md into --output-dir.
+of its usual range (simulation/so101/days.py). Writes days.json, days.md and an image for each task into
+--output-dir.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 from pathlib import Path
 
 from benchmarking.days import measure_days, table
+from benchmarking.plots import draw_days
 from benchmarking.runs import SEEDS
 from shared.cli import run_cli
 from simulation.so101.days import DAYS, SAME
@@ -41,6 +43,8 @@ def main() -> None:
             print(f"{task}, seed {seed}", flush=True)
             results.setdefault(task, {})[str(seed)] = measure_days(task, seed, args.output_dir, args.days)
             (args.output_dir / "days.json").write_text(json.dumps(results, indent=1))
+            title = f"{task}, seed {seed}: the day of the demonstrations, and other days"
+            draw_days(args.output_dir / f"days-{task}-{seed}.png", title, results[task][str(seed)])
     text = "\n".join(
         f"### {task}, seed {seed}\n\n{table(days)}"
         for task, seeds in results.items()

@@ -12,7 +12,7 @@ COLUMNS = {
     "mae": "MAE", "voc": "VOC", "auroc_final_miss": "miss", "auroc_final_stall": "stall",
     "auroc_final_ghost": "ghost", "auroc_final_wrong_goal": "wrong goal", "final_success": "final, success",
     "final_ghost": "final, ghost", "false_stops": "false stops", "early_stops": "early stops",
-    "missed_stops": "missed stops", "alarms_success": "alarms, success", "stop_delay_s": "delay, s", "ece": "ECE", "mae_switch": "MAE to the switches",
+    "missed_stops": "missed stops", "stop_delay_s": "delay, s", "ece": "ECE", "mae_switch": "MAE to the switches",
     "mae_with_latent": "MAE with the latent", "mae_without_latent": "MAE without the latent",
     "action_l1": "action L1", "success_rate": "success of the policy", "ms": "ms a step",
 }  # fmt: skip

@@ -21,7 +21,7 @@ from lerobot.datasets import LeRobotDataset
 from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
 from lerobot.utils.constants import ACTION, OBS_STATE
 from rewact.constants import REWARD_LABEL
-from rewact.evidence.robot_state import RobotState
+from rewact.evidence.gripper import Gripper
 from rewact.evidence.source import Demonstrations
 from rewact.labels import ProgressLabels
 from rewact.progress import progress_reward
@@ -66,9 +66,10 @@ def make_policies(dataset: LeRobotDataset, device: str) -> dict[str, tuple[torch
     head = policies["rewact"][0].model.reward_head
     head.filter.fit([torch.linspace(0, 1, 100)])
     # As many frames as the evidence remembers at most: 40 demonstrations of 300 frames have more.
-    n = 2 * RobotState.MOST_FRAMES
+    n = 2 * Gripper.MOST_FRAMES
     state, episode = torch.randn(n, JOINTS, device=device), torch.arange(n, device=device) // (n // 40)
-    head.verdict.fit(Demonstrations(state, state, [], episode.clamp(max=39), FPS))
+    names = [f"joint {i}" for i in range(JOINTS - 1)] + ["gripper"]
+    head.verdict.fit(Demonstrations(state, state, names, episode.clamp(max=39), FPS))
     if not (head.filter.fitted and head.verdict.fitted):
         raise RuntimeError("The reward's filter or evidence is off: its cost would be missing.")
     return policies
