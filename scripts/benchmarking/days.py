@@ -15,6 +15,7 @@ from simulation.so101.plans import FAILURE_KINDS, FPS
 
 from benchmarking.curves import OK
 from benchmarking.measuring import episodes_of, predictions
+from benchmarking.plots import SO101_TITLES, draw_task
 from benchmarking.runs import VARIANTS, prediction_folder, run_folder, train
 from benchmarking.scores import SUCCESS, Episode, score
 from benchmarking.tasks import Task
@@ -63,7 +64,7 @@ def on_day(task: Task, data: Path, day: str) -> Task:
 def measure_days(
     name: str, seed: int, output: Path, days: list[str], variants: dict[str, dict[str, str]] = VARIANTS
 ) -> dict[str, dict]:
-    """Train on a task, and score every day. What is on the disk is not done again.
+    """Train on a task, score every day, and draw three episodes. What is on the disk is not done again.
 
     Args:
         name: of the task.
@@ -90,6 +91,8 @@ def measure_days(
                 task, checkpoint, prediction_folder(output, name, seed) / day / f"{variant}.npz"
             )
         ok = rows.pop(OK, None)
+        if day == SAME:
+            draw_task(output / f"{name}-{seed}.png", name, task.truth, rows, task.fps, SO101_TITLES)
         results[day] = {}
         for row, curves in rows.items():
             episodes = episodes_of(task, curves, ok if row == "ours" else None)
