@@ -67,9 +67,10 @@ def draw_image(
     if curve.alarm is not None:
         fig.text(left / width, 0.18 / height, f"{curve.alarm / curve.fps:.1f} s  {curve.reason}", fontsize=11,
                  va="center", color=WARNING)  # fmt: skip
-    # Above the axes, because a curve may pass through any corner inside.
+    # Outside the axes, because a curve may pass through any corner inside; beside the reason where there is one more line.
+    legend_y = 1 - 0.64 / height if curve.alarm is None else 0.18 / height
     fig.legend(*legend_entries(ax), ncols=5, frameon=False, fontsize=11,
-               loc="center right", bbox_to_anchor=(1 - 0.1 / width, 1 - 0.64 / height))  # fmt: skip
+               loc="center right", bbox_to_anchor=(1 - 0.1 / width, legend_y))  # fmt: skip
 
     for i, (frame, images) in enumerate(thumbnails.items()):
         top = height - head
