@@ -26,7 +26,7 @@ def test_the_filter_alone_follows_the_pace_of_the_demonstrations(checkpoint, met
     policy = load_with_dataset(checkpoint, meta, data_set, [1], "cpu").policy
     blind = follow_nothing(policy, 2 * max(LENGTHS))
     assert blind.shape == (2 * max(LENGTHS),)
-    assert blind[0] < 0.1 and blind[-1] > 0.5 and (np.diff(blind) > -1e-4).all()
+    assert blind[0] < 0.1 and blind[-1] > 0.5 and (np.diff(blind[: max(LENGTHS) // 2]) > 0).all()
     policy.config.reward_filter = False
     assert follow_nothing(policy, 5) is None
 

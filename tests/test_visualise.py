@@ -16,7 +16,7 @@ import visualise
 from shared.checkpoint import read_json
 from shared.cli import run_cli
 from shared.episodes import choose_episodes, episode_lengths, load_meta
-from shared.metrics import clock, episode_metrics
+from shared.metrics import METRICS, clock, episode_metrics
 from tiny_run import CAMERAS, FPS, LENGTHS, TINY_POLICY, make_data_set
 
 from lerobot.configs.default import DatasetConfig
@@ -97,7 +97,7 @@ def test_the_metrics_are_those_of_the_plain_computation(drawn, checkpoint, data_
     for row in summary["episodes"]:
         config.dataset.episodes = [row["episode"]]
         items = make_dataset(config)
-        rewards, labels = [], []
+        rewards, labels, alone = [], [], []
         policy.reset()
         for i in range(len(items)):
             observation = {
@@ -105,10 +105,12 @@ def test_the_metrics_are_those_of_the_plain_computation(drawn, checkpoint, data_
             }
             observation = {k: v / 255 if v.dtype == torch.uint8 else v for k, v in observation.items()}
             rewards.append(policy.select_action(preprocess(observation))[1].item())
+            alone.append(policy.predict_reward(preprocess(observation)).item())
             labels.append(items[i]["reward"].item())
-        expected = episode_metrics(rewards, labels, clock(len(items), np.mean([LENGTHS[0], LENGTHS[2]])))
-        for name, value in expected.items():
-            assert row[name] == pytest.approx(value, abs=1e-4), name
+        baseline = clock(len(items), np.mean([LENGTHS[0], LENGTHS[2]]))
+        expected = episode_metrics(rewards, labels, baseline, alone)
+        for name in (*METRICS, "alone_mae"):
+            assert row[name] == pytest.approx(expected[name], abs=1e-4), name
     for name, value in summary["mean"].items():
         assert value == pytest.approx(np.mean([row[name] for row in summary["episodes"]]))
     assert summary["labels"] == {
