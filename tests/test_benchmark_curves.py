@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from benchmarking import heads
 from benchmarking.actions import action_error, step_times
 from benchmarking.curves import latent_gap, predict
 from benchmarking.recordings import read_episodes
@@ -67,6 +68,32 @@ def test_rewards_of_all_episodes_at_once_are_those_of_select_action(small):
         ]
         np.testing.assert_allclose(rows["ours"][index], expected, atol=1e-4)
     assert [len(curve) for curve in rows["ours, one frame alone"]] == LENGTHS
+
+
+def test_a_resting_robot_is_watched_as_it_is(small):
+    root, folder = small
+    policy, preprocessor, _ = load_policy(folder)
+    (frames,) = read_episodes(root, [0])
+    length = LENGTHS[0]
+    resting = predict(policy, preprocessor, [frames.resting(5)])
+    for row, (curve,) in predict(policy, preprocessor, [frames]).items():
+        assert len(resting[row][0]) == length + 5
+        np.testing.assert_allclose(resting[row][0][:length], curve, atol=1e-6)
+    alone = resting["ours, one frame alone"][0]
+    np.testing.assert_allclose(alone[length:], alone[length - 1], atol=1e-6)
+
+
+def test_heads_are_compared_on_what_the_policy_reads(small):
+    root, folder = small
+    policy, preprocessor, _ = load_policy(folder)
+    (frames,) = read_episodes(root, [1])
+    tokens, position = heads.read(policy, preprocessor, frames)
+    head = heads.ObservationHead(policy.config, position).eval()
+    head.load_state_dict(policy.model.reward_head.state_dict())
+    with torch.no_grad():
+        rewards = head.value(head.logits(tokens, torch.arange(len(tokens.frames)))).numpy()
+    alone = predict(policy, preprocessor, [frames])["ours, one frame alone"][0]
+    np.testing.assert_allclose(rewards, alone[tokens.frames], atol=1e-5)
 
 
 def test_action_error_is_that_of_the_actions(small, monkeypatch):
