@@ -65,6 +65,18 @@ def test_another_day_is_measured_with_the_threshold_of_the_first():
     assert score(late)["stop_threshold"] == pytest.approx(0.8)
 
 
+def test_a_stop_while_the_robot_stays_at_its_end_is_late_and_not_missed():
+    usual = [episode(SUCCESS, ramp(60, 40), 40) for _ in range(10)]
+    slow = [episode(SUCCESS, ramp(42, 45), 40) for _ in range(10)]
+    assert score(slow, usual)["missed_stops"] == 1
+    resting = [replace(each, after=np.ones(4)) for each in slow]
+    metrics = score(resting, usual)
+    assert metrics["missed_stops"] == metrics["early_stops"] == 0
+    assert metrics["stop_delay_s"] == 3 / FPS
+    for name in ("mae", "final_success"):  # of the episode alone
+        assert metrics[name] == score(slow, usual)[name]
+
+
 def test_alarms_are_counted_by_kind():
     fine, alarmed = np.ones(60), np.where(np.arange(60) < 30, 1, 0.4)
     successes = [replace(episode(SUCCESS, ramp(60, 40), 40), ok=ok) for ok in (fine, alarmed, fine, fine)]

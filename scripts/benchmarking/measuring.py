@@ -33,11 +33,25 @@ def predictions(task: Task, checkpoint: Path, file: Path) -> dict[str, list[np.n
 
 
 def episodes_of(task: Task, curves: list[np.ndarray], ok: list[np.ndarray] | None = None) -> list[Episode]:
-    """The held-out episodes of a task with the (T,) rewards that a row predicts, and the (T,) ok."""
+    """The held-out episodes of a task with the rewards that a row predicts, and the ok: both (T + task.rest,)."""
     return [
-        Episode(e["kind"], curve, e["phase"], e["done"], task.fps, None if ok is None else ok[i])
+        Episode(
+            kind=e["kind"],
+            reward=curve[: len(e["phase"])],
+            phase=e["phase"],
+            done=e["done"],
+            fps=task.fps,
+            ok=None if ok is None else ok[i],
+            after=curve[len(e["phase"]) :],
+        )
         for i, (e, curve) in enumerate(zip(task.truth, curves, strict=True))
     ]
+
+
+def clocks(task: Task) -> list[np.ndarray]:
+    """The clock of every held-out episode, (T + task.rest,)."""
+    mean = float(np.mean(task.train_lengths))
+    return [clock(len(e["phase"]) + task.rest, mean) for e in task.truth]
 
 
 def measure_actions(task: Task, checkpoints: dict[str, Path], file: Path) -> dict[str, dict[str, float]]:
@@ -90,7 +104,7 @@ def measure(task: Task, seed: int, variants: dict[str, dict[str, str]], output: 
         The metrics by row of the table; a variant has one row or several.
     """
     predicted = prediction_folder(output, task.name, seed)
-    rows = {"clock": [clock(len(e["phase"]), float(np.mean(task.train_lengths))) for e in task.truth]}
+    rows = {"clock": clocks(task)}
     checkpoints = {}
     for name, flags in variants.items():
         checkpoints[name] = train(run_folder(output, task.name, seed, name), task, seed, flags)

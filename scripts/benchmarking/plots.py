@@ -102,7 +102,7 @@ def draw_task(
         seconds = np.arange(len(truth[index]["phase"])) / fps
         for row, style in LINES.items():
             if row in rows:
-                axis.plot(seconds, rows[row][index], **style)
+                axis.plot(seconds, rows[row][index][: len(seconds)], **style)
         # In a success this is the true progress.
         axis.plot(
             seconds,

@@ -33,6 +33,15 @@ class Frames:
             OBS_STATE: self.state[rows]
         }
 
+    def resting(self, n_frames: int) -> "Frames":
+        """These frames, and `n_frames` more in which the robot stays as it is in the last one."""
+
+        def stay(part: Tensor) -> Tensor:
+            return torch.cat([part, part[-1:].expand(n_frames, *part.shape[1:])])
+
+        images = {camera: stay(images) for camera, images in self.images.items()}
+        return Frames(images=images, state=stay(self.state), action=stay(self.action))
+
 
 def read_episodes(root: Path, episodes: Sequence[int] | None = None) -> Iterator[Frames]:
     """Read episodes of a dataset; each video is decoded once from start to end."""

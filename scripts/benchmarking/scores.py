@@ -9,7 +9,7 @@ for example because there are no failures, is None.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from shared.metrics import calibration_error, mae, spearman_with_time
@@ -31,6 +31,7 @@ class Episode:
         done: (T,) whether the task is solved in the frame.
         fps: frames per second.
         ok: (T,) whether the episode goes as successes go, None where nothing says so.
+        after: rewards of the frames after the episode, in which the robot stays at its end. Only the stop rule sees them.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class Episode:
     done: np.ndarray
     fps: float
     ok: np.ndarray | None = None
+    after: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @property
     def completion(self) -> int:
@@ -55,7 +57,8 @@ class Episode:
         if threshold > 1:
             return None
         rule = StopRule(threshold, self.hold)
-        return next((frame for frame, reward in enumerate(self.reward) if rule(reward)), None)
+        rewards = np.concatenate([self.reward, self.after])
+        return next((frame for frame, reward in enumerate(rewards) if rule(reward)), None)
 
 
 def score_stops(

@@ -31,6 +31,8 @@ class Task:
         truth: of every held-out episode: kind, phase (T,), done (T,); stage (T,) in the simulator, switch (T,) on the
             real arm.
         train_lengths: frames of every demonstration.
+        rest_s: seconds for which the robot stays at its end after every held-out episode, before the stop rule counts
+            as silent.
     """
 
     name: str
@@ -39,15 +41,22 @@ class Task:
     held_out: list[tuple[Path, range | None]]
     truth: list[dict[str, Any]]
     train_lengths: list[int]
+    rest_s: float = 0.0
 
     @cached_property
     def fps(self) -> int:
         return LeRobotDatasetMetadata(f"local/{self.train.name}", root=self.train).fps
 
+    @property
+    def rest(self) -> int:
+        """`rest_s` in frames."""
+        return round(self.rest_s * self.fps)
+
     def read_held_out(self) -> Iterator[Frames]:
-        """The held-out episodes, in the order of `truth`."""
+        """The held-out episodes with the rest after them, in the order of `truth`."""
         for root, episodes in self.held_out:
-            yield from read_episodes(root, episodes)
+            for frames in read_episodes(root, episodes):
+                yield frames.resting(self.rest)
 
     def read_successes(self) -> Iterator[Frames]:
         """The held-out successes, in the order of `truth`."""
