@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from shared import predict
 from shared.frames import rows_of_episode
 from shared.predict import follow_nothing, load_with_dataset, predict_episode, predict_frames
 from tiny_run import LENGTHS
@@ -20,6 +21,22 @@ def test_the_batch_size_changes_no_reward(checkpoint, meta, data_set):
     np.testing.assert_allclose(rewards(32), rewards(1), atol=1e-5)
     np.testing.assert_allclose(rewards(32, torch.bfloat16), rewards(1), atol=0.05)
     np.testing.assert_array_equal(predict_episode(loaded, 2, 3), [reward for reward, _ in rewards(3)])
+
+
+def test_the_command_before_a_frame_is_the_action_of_the_frame_before(
+    checkpoint, meta, data_set, monkeypatch
+):
+    loaded = load_with_dataset(checkpoint, meta, data_set, [1, 2], "cpu")
+    seen, follow = [], predict.follow
+    monkeypatch.setattr(
+        predict, "follow", lambda policy, parts: (seen.extend(parts), follow(policy, parts))[1]
+    )
+    list(predict_frames(loaded, 2, batch_size=3))
+    command = predict.join(seen).command  # (T, 2)
+    assert command[0].isnan().all()
+    mean, std = (torch.as_tensor(meta.stats["action"][key], dtype=torch.float32) for key in ("mean", "std"))
+    actions = [loaded.dataset[row]["action"] for row in rows_of_episode(loaded.dataset, 2)]
+    torch.testing.assert_close(command[1:] * std + mean, torch.stack(actions[:-1]), atol=1e-4, rtol=1e-4)
 
 
 def test_the_filter_alone_follows_the_pace_of_the_demonstrations(checkpoint, meta, data_set):

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from shared.predict import follow, join, observe, read_evidence, reward_of
+from shared.predict import before, follow, join, observe, read_evidence, reward_of
 from torch import Tensor
 
 from benchmarking.recordings import Frames
+from lerobot.utils.constants import ACTION, OBS_STATE
 from rewact.head import RewardEvidence
 
 BATCH_SIZE = 64
@@ -39,7 +40,8 @@ def look(policy: torch.nn.Module, preprocessor: Callable, frames: Frames) -> Rew
     """The evidence of every frame of an episode."""
     rows, same = changed(frames)
     parts = [read_evidence(policy, preprocessor, frames.inputs(some)) for some in rows.split(BATCH_SIZE)]
-    return join(parts).samples(same)
+    sent = observe(preprocessor, {OBS_STATE: frames.state, ACTION: before(frames.action)})[ACTION]
+    return join(parts).samples(same)._replace(command=sent)
 
 
 @torch.no_grad()

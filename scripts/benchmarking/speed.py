@@ -67,9 +67,9 @@ def make_policies(dataset: LeRobotDataset, device: str) -> dict[str, tuple[torch
     head.filter.fit([torch.linspace(0, 1, 100)])
     # As many frames as the evidence remembers at most: 40 demonstrations of 300 frames have more.
     n = 2 * Gripper.MOST_FRAMES
-    state, episode = torch.randn(n, JOINTS, device=device), torch.arange(n, device=device) // (n // 40)
+    state, episode = torch.randn(n, JOINTS), torch.arange(n) // (n // 40)
     names = [f"joint {i}" for i in range(JOINTS - 1)] + ["gripper"]
-    head.verdict.fit(Demonstrations(state, state, names, episode.clamp(max=39), FPS))
+    head.verdict.fit(Demonstrations(state, state, names, state, state, names, episode.clamp(max=39), FPS))
     if not (head.filter.fitted and head.verdict.fitted):
         raise RuntimeError("The reward's filter or evidence is off: its cost would be missing.")
     return policies

@@ -21,6 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
+from lerobot.utils.constants import ACTION
 from rewact.head import RewardEvidence
 from shared.checkpoint import load_policy, read_train_config
 from shared.frames import TOLERANCE_S, match_inputs, open_dataset, read_frames, rows_of_episode
@@ -50,8 +51,27 @@ def observe(preprocessor: Any, frames: dict[str, Tensor], task: str = "") -> dic
 def read_evidence(
     policy: torch.nn.Module, preprocessor: Any, frames: dict[str, Tensor], task: str = ""
 ) -> RewardEvidence:
-    """What each of the frames, {dataset key: (B, ...)}, says about the reward by itself."""
-    return policy.reward.evidence(observe(preprocessor, frames, task))
+    """What each of the frames, {dataset key: (B, ...)}, says about the reward by itself.
+
+    Where they hold an action, it is that of the frame before, see `before`.
+    """
+    batch = observe(preprocessor, frames, task)
+    command = batch.pop(ACTION, None)
+    return policy.reward.evidence(batch)._replace(command=command)
+
+
+def before(actions: Tensor) -> Tensor:
+    """(T, A) actions of an episode to those of the frame before each, NaN for the first."""
+    return torch.cat([torch.full_like(actions[:1], torch.nan), actions[:-1]])
+
+
+def actions_before(policy: torch.nn.Module, dataset: LeRobotDataset, rows: Sequence[int]) -> Tensor | None:
+    """The (T, A) action before each of an episode's frames, None where the dataset has none that is like the policy's."""
+    feature = dataset.meta.features.get(ACTION)
+    if feature is None or tuple(feature["shape"]) != tuple(policy.config.action_feature.shape):
+        return None
+    column = dataset.hf_dataset.with_format("numpy", columns=[ACTION])[list(rows)][ACTION]
+    return before(torch.as_tensor(np.stack(column), dtype=torch.float32))
 
 
 def reward_of(policy: torch.nn.Module, evidence: RewardEvidence) -> Tensor:
@@ -202,9 +222,12 @@ def predict_frames(
         else torch.autocast(torch.device(policy.config.device).type, dtype)
     )
     rows = rows_of_episode(loaded.dataset, episode)
+    sent = actions_before(policy, loaded.dataset, rows)
     for start in range(0, len(rows), batch_size):
         n = min(batch_size, len(rows) - start)
         frames, task = read_frames(loaded.dataset, rows[start], n, loaded.inputs)
+        if sent is not None:
+            frames |= {ACTION: sent[start : start + n]}
         with precision:
             evidence = read_evidence(policy, loaded.preprocessor, frames, task)
         alone = reward_of(policy, evidence)  # (n,)
