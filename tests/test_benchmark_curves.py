@@ -8,6 +8,7 @@ import torch
 from benchmarking import heads
 from benchmarking.actions import action_error, step_times
 from benchmarking.curves import latent_gap, predict
+from benchmarking.newer_head import BINS, NewerHead, newer_head
 from benchmarking.recordings import read_episodes
 from shared.checkpoint import load_policy
 from shared.predict import observe
@@ -127,3 +128,41 @@ def test_the_latent_reaches_the_head_on_the_decoder_and_not_ours(small):
     original = get_policy_class(config.type)(config).eval()
     gap = latent_gap(original, preprocessor, episodes)
     assert gap["mae_with_latent"] != gap["mae_without_latent"]
+
+
+def test_the_newer_head_stands_in_for_the_original_s(small):
+    """It learns the label's bin, without the state in half of the samples, and is loaded again."""
+    from tiny_run import TINY_POLICY
+
+    from lerobot.policies import make_policy, make_policy_config
+
+    root, _ = small
+    meta = LeRobotDataset("local/one", root=root, video_backend="pyav").meta
+    with newer_head():
+        config = make_policy_config("rewact", **TINY_POLICY, reward_head="decoder")
+        policy = make_policy(config, ds_meta=meta)
+    head = policy.model.reward_head
+    assert isinstance(head, NewerHead)
+    logits = torch.full((3, BINS), -30.0)
+    logits[torch.arange(3), torch.tensor([0, 50, BINS - 1])] = 30.0
+    labels = torch.tensor([0.0, 50 / (BINS - 1), 1.0])
+    torch.testing.assert_close(head.value(logits), labels)
+    assert head.loss(logits, labels).max() < 1e-3 < head.loss(logits, labels.flip(0))[0]
+
+    states = []
+    policy.model.encoder_robot_state_input_proj.register_forward_pre_hook(
+        lambda _, args: states.append(args[0])
+    )
+    batch = {
+        "observation.image": torch.zeros(200, 3, 32, 32),
+        "observation.images": [torch.zeros(200, 3, 32, 32)],
+        "observation.state": torch.ones(200, 2),
+        "action": torch.zeros(200, 8, 2),
+        "action_is_pad": torch.zeros(200, 8, dtype=torch.bool),
+    }
+    for training in (True, False):
+        policy.train(training)
+        with torch.no_grad():
+            policy.model(batch)
+    assert 50 < (states[0] == 0).all(dim=1).sum() < 150 and (states[1] == 1).all()
+    assert not isinstance(load_policy(small[1])[0].model.reward_head, NewerHead)

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -34,7 +35,7 @@ def checkpoint_of(run: Path) -> Path:
     return run / "checkpoints/last/pretrained_model"
 
 
-def train(run: Path, task: Task, seed: int, flags: dict[str, str]) -> Path:
+def train(run: Path, task: Task, seed: int, flags: dict[str, str], module: str | None = None) -> Path:
     """Train in the folder `run`, unless its checkpoint is there. Returns the checkpoint.
 
     Args:
@@ -42,6 +43,7 @@ def train(run: Path, task: Task, seed: int, flags: dict[str, str]) -> Path:
         task: to train on.
         seed: of lerobot-train.
         flags: of lerobot-train, which win over the demo's and the task's.
+        module: in the place of lerobot-train, None for that.
     """
     checkpoint = checkpoint_of(run)
     if (checkpoint / "model.safetensors").is_file():
@@ -65,7 +67,12 @@ def train(run: Path, task: Task, seed: int, flags: dict[str, str]) -> Path:
     log = run.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     command, _ = make_command(flags, [])
+    if module:
+        command[:1] = [sys.executable, "-m", module]
+    scripts = Path(__file__).parents[1]
     with log.open("w") as output:
-        if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
+        if subprocess.run(
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=scripts if module else None
+        ).returncode:
             raise UserError(f"training {run} failed, see {log}")
     return checkpoint
