@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from simulation import benchmark_episodes, dataset as simulation_dataset
 from simulation.benchmark_data import load_cr5_truth, load_truth, make_task
-from simulation.benchmark_episodes import BENCHMARK, TRUTHS, is_as_planned
+from simulation.benchmark_episodes import TRUTHS, is_as_planned, make_recipe
 from simulation.benchmark_motions import plan_motion, rehearse_plan
 from simulation.benchmark_plans import FAILURE_KINDS, BenchmarkPlan, draw_plan as draw_any_plan
 from simulation.benchmark_scenes import CYCLE, make_simulator, place
+from simulation.days import ANYWHERE, SAME
 from simulation.environment import FPS, make_env, make_frame, reset
 from simulation.generator import make_episode
 from test_demo_dataset import mujoco_gl  # noqa: F401 - a fixture
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("mujoco_gl")
 
 def draw_plan(task: str, kind: str = "success", **changes) -> BenchmarkPlan:
     """A plan at the rehearsal's own speed and without stalls, except for `changes`."""
-    plan = draw_any_plan(task, kind, 0, np.random.default_rng(0))
+    plan = draw_any_plan(task, kind, 0, np.random.default_rng(0), SAME)
     return replace(plan, **{"speed": 0.5, "factors": (1.0,), "changes": (), "stalls": (), **changes})
 
 
@@ -129,7 +130,7 @@ def test_a_ghost_leaves_nothing_behind():
 def test_failures_fail(kind):
     env = make_simulator(DRAWER, SIZE)
     for attempt in range(50):
-        plan = draw_any_plan(DRAWER, kind, 0, np.random.default_rng(attempt))
+        plan = draw_any_plan(DRAWER, kind, 0, np.random.default_rng(attempt), SAME)
         motion = plan_motion(env, plan)
         if motion is None:
             continue
@@ -230,7 +231,7 @@ def test_the_same_seed_makes_the_same_episodes(root):
     make_env.cache_clear()
     dataset = LeRobotDataset("local/success", root=root / "success", video_backend="pyav")
     truth = load_truth(root / "success")[0]
-    frames, record = make_episode(BENCHMARK, DRAWER, SIZE, 0, "success", 0)
+    frames, record = make_episode(make_recipe(), DRAWER, SIZE, 0, "success", 0)
     assert record["seed"] == truth["seed"]
     np.testing.assert_array_equal(record["truth"]["object_distance"], truth["object_distance"])
     row = dataset.meta.episodes[0]
@@ -246,8 +247,22 @@ def test_complete_datasets_are_left_alone(root, monkeypatch):
         make_task(DRAWER, root, train=1, success=1, failures=1, image_size=SIZE, seed=1)
 
 
+@pytest.mark.parametrize("day", [day for day in ANYWHERE if day != SAME])
+def test_another_day_changes_the_images_and_leaves_nothing_behind(day):
+    plan = draw_plan(DRAWER, factors=(2.0,))
+    usual, _, truth = play(plan, draw=True)
+    changed, _, same = play(replace(plan, day=day), draw=True)
+    for name in truth:
+        np.testing.assert_array_equal(truth[name], same[name])
+    for image in (0, -1):
+        difference = changed[image]["observation.image"] - usual[image]["observation.image"].astype(float)
+        assert np.abs(difference).mean() > 0.5
+    again = play(plan, draw=True)[0]
+    np.testing.assert_array_equal(again[0]["observation.image"], usual[0]["observation.image"])
+
+
 def test_most_successes_stall_and_none_leaves_the_range_of_speeds():
-    plans = [draw_any_plan(DRAWER, "success", i, np.random.default_rng([0, i])) for i in range(60)]
+    plans = [draw_any_plan(DRAWER, "success", i, np.random.default_rng([0, i]), SAME) for i in range(60)]
     stalling = [plan for plan in plans if plan.stalls]
     assert len(stalling) == 40
     for plan in plans:

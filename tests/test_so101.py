@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from benchmarking.recordings import read_episodes
 from simulation.benchmark_data import load_truth, make_other_day, make_task
+from simulation.days import DAYS, SAME
 from simulation.generator import make_episode
 from simulation.so101.arm import NAMES
-from simulation.so101.days import DAYS, SAME
 from simulation.so101.episodes import make_arm, make_recipe, play_motion
 from simulation.so101.motions import plan_motion
 from simulation.so101.plans import BLOCKS, FAILURE_KINDS, FPS, PICK_PLACE, SHOW, TASKS, draw_plan

@@ -1,4 +1,4 @@
-"""The SO-101's tasks on the day of the demonstrations and on other days: does the reward hold when the light changes?
+"""Tasks on the day of the demonstrations and on other days: does the reward hold when the light changes?
 
 The stop rule's threshold is calibrated once, on successes of the same day, as a user would.
 """
@@ -8,15 +8,15 @@ from pathlib import Path
 
 from scipy.stats import binomtest
 from simulation.benchmark_data import load_truth, make_other_day, make_task
-from simulation.so101.days import SAME
-from simulation.so101.plans import FAILURE_KINDS, FPS
+from simulation.days import SAME
+from simulation.so101.plans import FPS, TASKS
 
 from benchmarking.curves import OK
 from benchmarking.measuring import clocks, episodes_of, predictions
-from benchmarking.plots import SO101_TITLES, draw_task
+from benchmarking.plots import SO101_TITLES, TITLES, draw_task
 from benchmarking.runs import VARIANTS, prediction_folder, run_folder, train
 from benchmarking.scores import SUCCESS, Episode, score
-from benchmarking.tasks import Task
+from benchmarking.tasks import Task, simulated_task
 
 IMAGE_SIZE = 128
 SAME_DAY = {"success": 40, "failures": 15}  # episodes, of each kind
@@ -26,9 +26,9 @@ STEPS = 600
 # An episode ends about a second after the task is done, and a policy goes on. A stop in these seconds is late, not missed.
 REST_S = 3.0
 
-COLUMNS = {"mae": "MAE", "final_success": "final, success", "alarms_success": "alarms on successes"} | {
-    f"auroc_final_{kind}": kind.replace("_", " ") for kind in FAILURE_KINDS
-} | {"false_stops": "false stops", "early_stops": "early stops", "missed_stops": "missed stops", "stop_delay_s": "delay, s"}  # fmt: skip
+FIRST_COLUMNS = {"mae": "MAE", "final_success": "final, success", "alarms_success": "alarms on successes"}
+LAST_COLUMNS = {"false_stops": "false stops", "early_stops": "early stops", "missed_stops": "missed stops", "stop_delay_s": "delay, s"}  # fmt: skip
+AUROC = "auroc_final_"
 
 
 def so101_task(name: str, data: Path) -> Task:
@@ -53,12 +53,18 @@ def held_out_in(data: Path) -> dict:
     }
 
 
+def make_day_task(name: str, data: Path) -> Task:
+    """A task on the same day, of either simulator."""
+    return so101_task(name, data) if name in TASKS else simulated_task(name, data)
+
+
 def on_day(task: Task, data: Path, day: str) -> Task:
     """A task with the held-out episodes of a day."""
     if day == SAME:
         return task
     folder = data / day.replace(", ", " and ").replace(" ", "-")
-    make_other_day(task.name, folder, day, OTHER_DAY["success"], OTHER_DAY["failures"], IMAGE_SIZE)
+    size = {"image_size": IMAGE_SIZE} if task.name in TASKS else {}
+    make_other_day(task.name, folder, day, OTHER_DAY["success"], OTHER_DAY["failures"], **size)
     return dataclasses.replace(task, **held_out_in(folder))
 
 
@@ -71,13 +77,13 @@ def measure_days(
         name: of the task.
         seed: of the training runs.
         output: the benchmark's folder.
-        days: names in `simulation.so101.days`, besides the same day.
+        days: names in `simulation.days`, besides the same day.
         variants: as in `measure`.
     Returns:
         {day: {row: {metric: value}}}.
     """
     data = output / "data" / name
-    same = so101_task(name, data)
+    same = make_day_task(name, data)
     checkpoints = {
         variant: train(run_folder(output, name, seed, variant), same, seed, flags)
         for variant, flags in variants.items()
@@ -93,7 +99,8 @@ def measure_days(
             )
         ok = rows.pop(OK, None)
         if day == SAME:
-            draw_task(output / f"{name}-{seed}.png", name, task.truth, rows, task.fps, SO101_TITLES)
+            titles = SO101_TITLES if name in TASKS else TITLES
+            draw_task(output / f"{name}-{seed}.png", name, task.truth, rows, task.fps, titles)
         results[day] = {}
         for row, curves in rows.items():
             episodes = episodes_of(task, curves, ok if row == "ours" else None)
@@ -110,23 +117,25 @@ def rate(share: float, n: int) -> str:
     return f"{count} of {n} ({100 * interval.low:.0f}-{100 * interval.high:.0f} %)"
 
 
-def cell(key: str, value: float | None, day: str) -> str:
+def cell(key: str, metrics: dict) -> str:
     """A figure as the table prints it."""
+    value = metrics.get(key)
     if value is None:
         return "n/a"
-    counts = SAME_DAY if day == SAME else OTHER_DAY
     if key in ("alarms_success", "early_stops", "missed_stops"):
-        return rate(value, counts["success"])
+        return rate(value, metrics["n_success"])
     if key == "false_stops":
-        return rate(value, counts["failures"] * len(FAILURE_KINDS))
+        return rate(value, metrics["n_failures"])
     return f"{value:.3f}" if key in ("mae", "final_success") else f"{value:.2f}"
 
 
 def table(results: dict[str, dict[str, dict]]) -> str:
     """The metrics of every day by row, as `measure_days` gives them. By kind of failure: AUROC of the last reward."""
-    lines = ["| day | row | " + " | ".join(COLUMNS.values()) + " |", "|---" * (len(COLUMNS) + 2) + "|"]
+    every = [metrics for rows in results.values() for metrics in rows.values()]
+    kinds = dict.fromkeys(key for metrics in every for key in metrics if key.startswith(AUROC))
+    columns = FIRST_COLUMNS | {key: key.removeprefix(AUROC).replace("_", " ") for key in kinds} | LAST_COLUMNS
+    lines = ["| day | row | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 2) + "|"]
     for day, rows in results.items():
         for row, metrics in rows.items():
-            cells = [cell(key, metrics.get(key), day) for key in COLUMNS]
-            lines.append(f"| {day} | {row} | " + " | ".join(cells) + " |")
+            lines.append(f"| {day} | {row} | " + " | ".join(cell(key, metrics) for key in columns) + " |")
     return "\n".join(lines) + "\n"

@@ -114,6 +114,8 @@ def score(episodes: Sequence[Episode], calibration: Sequence[Episode] = ()) -> d
     failures = [episode for episode in episodes if episode.kind != SUCCESS]
     rank = [spearman_with_time(episode.reward) for episode in successes]
     metrics: dict[str, float | None] = {
+        "n_success": len(successes),
+        "n_failures": len(failures),
         "mae": float(np.mean([mae(episode.reward, episode.phase) for episode in successes])),
         "voc": float(np.mean([r for r in rank if r is not None]))
         if any(r is not None for r in rank)

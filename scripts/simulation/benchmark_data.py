@@ -9,18 +9,28 @@ from pathlib import Path
 
 import numpy as np
 
-from simulation.benchmark_episodes import BENCHMARK, TRUTHS
+from simulation import benchmark_episodes
+from simulation.benchmark_episodes import TRUTHS
 from simulation.benchmark_plans import FAILURE_KINDS, KINDS
 from simulation.dataset import Wanted, is_complete, make_datasets
+from simulation.days import ANYWHERE, DAYS, SAME
 from simulation.generator import Recipe
-from simulation.so101 import plans as so101
-from simulation.so101.days import DAYS
-from simulation.so101.episodes import make_recipe
+from simulation.so101 import episodes as so101_episodes, plans as so101
 
 
 def failure_kinds(task: str) -> tuple[str, ...]:
     """The kinds of failures of a task."""
     return so101.FAILURE_KINDS if task in so101.TASKS else FAILURE_KINDS
+
+
+def recipe_of(task: str, day: str = SAME) -> Recipe:
+    """The recipe of a task's episodes on a day."""
+    return (so101_episodes if task in so101.TASKS else benchmark_episodes).make_recipe(day)
+
+
+def other_days(task: str) -> list[str]:
+    """The days besides the usual one on which a task can be played."""
+    return [day for day in DAYS if day != SAME and (task in so101.TASKS or day in ANYWHERE)]
 
 
 def make_task(
@@ -46,8 +56,9 @@ def make_task(
         "success": ["success"] * success,
         "failures": [kind for kind in failure_kinds(task) for _ in range(failures)],
     }
-    recipe = make_recipe() if task in so101.TASKS else BENCHMARK
-    make_missing(recipe, task, root, kinds, {"image_size": image_size, "seed": seed}, n_workers, overwrite)
+    make_missing(
+        recipe_of(task), task, root, kinds, {"image_size": image_size, "seed": seed}, n_workers, overwrite
+    )
 
 
 def make_other_day(
@@ -60,7 +71,7 @@ def make_other_day(
     seed: int = 0,
     n_workers: int = 2,
 ) -> None:
-    """Make the held-out datasets of a task on another day, a name in `simulation.so101.days`, unless they are there.
+    """Make the held-out datasets of a task on another day, one of `other_days`, unless they are there.
 
     Its episodes are other ones than those of the same day.
     """
@@ -70,7 +81,7 @@ def make_other_day(
     }
     number = list(DAYS).index(day)
     settings = {"image_size": image_size, "seed": seed + 1000 * number, "day": day}
-    make_missing(make_recipe(day), task, root, kinds, settings, n_workers, overwrite=False)
+    make_missing(recipe_of(task, day), task, root, kinds, settings, n_workers, overwrite=False)
 
 
 def make_missing(
@@ -100,7 +111,7 @@ def make_missing(
 
 def load_truth(root: Path) -> list[dict]:
     """Every episode's record (kind, seed, ...), and its truth as arrays (N,), one value per frame."""
-    records = json.loads((Path(root) / BENCHMARK.record).read_text())["episodes"]
+    records = json.loads((Path(root) / recipe_of("").record).read_text())["episodes"]
     dtypes = {"success": bool, "stage": int}
     for record in records:
         truth = record.pop("truth")

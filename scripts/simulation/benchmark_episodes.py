@@ -13,6 +13,7 @@ moves is drawn once.
 """
 
 import contextlib
+import functools
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from simulation.benchmark_scenes import (
     make_simulator,
     place,
 )
+from simulation.days import DAYS, SAME, change_image, change_scene
 from simulation.environment import FPS, describe_format, make_frame
 from simulation.generator import Recipe
 
@@ -44,13 +46,20 @@ STUCK = 1e6  # damping of an object that must not move; a drawer's own is 2
 @contextlib.contextmanager
 def model_restored(model):
     """Undo what an episode changes in the model, because the next one in this process uses it too."""
-    names = ("geom_contype", "geom_conaffinity", "dof_damping")
-    saved = {name: getattr(model, name).copy() for name in names}
+    arrays = [
+        model.geom_contype,
+        model.geom_conaffinity,
+        model.dof_damping,
+        model.light_diffuse,
+        model.cam_quat,
+    ]
+    arrays += [model.vis.headlight.diffuse, model.vis.headlight.ambient]
+    saved = [array.copy() for array in arrays]
     try:
         yield
     finally:
-        for name, value in saved.items():
-            getattr(model, name)[:] = value
+        for array, value in zip(arrays, saved, strict=True):
+            array[:] = value
 
 
 def let_go(plan: BenchmarkPlan, model) -> None:
@@ -107,14 +116,19 @@ def play_motion(env, plan: BenchmarkPlan, motion: Motion, draw: bool) -> tuple[l
     judge, camera = Judge(plan, simulator), Camera(env)
     slips = plan.fraction * motion.travel if plan.variant == "slip" else np.inf
     frames, truth = [], []
+    day, rng = DAYS[plan.day], np.random.default_rng(plan.seed)
     with model_restored(model):
+        if draw:
+            change_scene(model, simulator.data, day, rng)
         if plan.variant == "pinned":
             let_go(plan, model)
             model.dof_damping[model.jnt_dofadr[-1] :] = STUCK
         for action, resting in zip(motion.actions(), motion.resting(), strict=True):
             truth.append(judge(raw, action))
             if draw:
-                frames.append(make_frame(camera(raw), action))
+                frame = make_frame(camera(raw), action)
+                frame["observation.image"] = change_image(frame["observation.image"], day, rng)
+                frames.append(frame)
             if truth[-1]["object_travel"] >= slips:
                 let_go(plan, model)
                 slips = np.inf
@@ -150,12 +164,14 @@ def play(env, plan: BenchmarkPlan) -> tuple[list[dict], dict] | None:
     }
 
 
-BENCHMARK = Recipe(
-    record="rewact_extensions/benchmark.json",
-    kinds=KINDS,
-    describe=describe,
-    describe_format=describe_format,
-    make_env=make_simulator,
-    draw_plan=draw_plan,
-    play=play,
-)
+def make_recipe(day: str = SAME) -> Recipe:
+    """The recipe of a day of that name."""
+    return Recipe(
+        record="rewact_extensions/benchmark.json",
+        kinds=KINDS,
+        describe=describe,
+        describe_format=describe_format,
+        make_env=make_simulator,
+        draw_plan=functools.partial(draw_plan, day=day),
+        play=play,
+    )

@@ -33,9 +33,11 @@ class BenchmarkPlan(Plan):
     stalls: tuple[tuple[float, float], ...]  # phase and seconds
     hold: float  # the wait at the end, in seconds
     other_goal: tuple[float, float, float]  # the wrong goal of pick-place, as fractions of the range of goals
+    day: str  # its name in `DAYS`
 
 
-def draw_plan(task: str, kind: str, index: int, rng: np.random.Generator) -> BenchmarkPlan:
+def draw_plan(task: str, kind: str, index: int, rng: np.random.Generator, day: str) -> BenchmarkPlan:
+    """Draw an episode of a kind, for the day of that name."""
     variant = ("pinned", "slip")[index % 2] if kind == "ghost" else ""
     speed = float(rng.uniform(0.45, 0.55))
     n_changes = int(rng.integers(0, 3)) if kind == "success" else 0
@@ -65,4 +67,5 @@ def draw_plan(task: str, kind: str, index: int, rng: np.random.Generator) -> Ben
         fraction=float(rng.uniform(*fractions.get(kind, (1, 1)))),
         other_seed=draw_seed(rng),
         other_goal=tuple(rng.uniform(size=3).tolist()),
+        day=day,
     )

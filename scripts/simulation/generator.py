@@ -2,7 +2,7 @@
 
     frames, record = make_episode(DEMO, "drawer-open-v3", image_size=96, seed=0, kind="demo", index=3)
 
-A recipe (`demo.DEMO`, `benchmark_episodes.BENCHMARK`) says what is random in an episode and how it is played.
+A recipe (`demo.DEMO`, `benchmark_episodes.make_recipe()`) says what is random in an episode and how it is played.
 """
 
 from collections.abc import Callable, Iterator

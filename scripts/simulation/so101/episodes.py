@@ -5,9 +5,9 @@ import functools
 
 import numpy as np
 
+from simulation.days import DAYS, SAME, change_image, change_scene
 from simulation.generator import Format, Recipe
 from simulation.so101.arm import NAMES, Arm, to_units
-from simulation.so101.days import DAYS, SAME, change_image, change_scene
 from simulation.so101.motions import Motion, plan_motion
 from simulation.so101.plans import (
     CAMERAS,
@@ -45,7 +45,7 @@ def play_motion(arm: Arm, plan: SO101Plan, motion: Motion, draw: bool) -> tuple[
     home, block, goal = motion.commands[0, :5], np.array(plan.block), np.array(plan.goal)
     day, rng = DAYS[plan.day], np.random.default_rng(plan.seed)
     arm.reset(block, goal if plan.task == PICK_PLACE else None, home)
-    change_scene(arm, day, rng)
+    change_scene(arm.model, arm.data, day, rng)
     if plan.kind == "pinned":
         arm.pin()
     frames: list[dict] = []

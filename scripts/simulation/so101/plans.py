@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulation.so101.days import DAYS
+from simulation.days import DAYS
 
 PICK_PLACE, SHOW = "so101-pick-place", "so101-show"
 TASKS = (PICK_PLACE, SHOW)

@@ -1,14 +1,9 @@
-"""What may be different on another day than that of the demonstrations.
-
-`LOOKED_AT_ONCE` are the days of the benchmark. Nothing was tuned on them.
-"""
+"""What may be different on another day than that of the demonstrations."""
 
 import io
 from dataclasses import dataclass
 
 import numpy as np
-
-from simulation.so101.arm import Arm
 
 
 @dataclass(frozen=True)
@@ -49,11 +44,14 @@ DAYS = {
 }
 
 
-def change_scene(arm: Arm, day: Day, rng: np.random.Generator) -> None:
-    """Make the scene of an arm, which was just reset, that of a day."""
+# Days that need nothing in the scene but lights and cameras: for every simulator.
+ANYWHERE = [name for name, day in DAYS.items() if not (day.cup or day.lamp or any(day.outside))]
+
+
+def change_scene(model, data, day: Day, rng: np.random.Generator) -> None:
+    """Make the scene of a simulator, which was just reset, that of a day."""
     import mujoco
 
-    model = arm.model
     light = np.array(day.light, np.float32)
     model.light_diffuse[:] *= light
     model.vis.headlight.diffuse[:] *= light
@@ -69,7 +67,9 @@ def change_scene(arm: Arm, day: Day, rng: np.random.Generator) -> None:
     if day.cup:
         # behind the workspace, in the view of every camera that does not move, and out of the arm's way
         model.geom_pos[model.geom("cup").id][:2] = rng.uniform((0.3, -0.2), (0.36, -0.12))
-    mujoco.mj_forward(model, arm.data)  # for the first image; nothing moves
+    # for the first image; nothing moves
+    mujoco.mj_kinematics(model, data)
+    mujoco.mj_camlight(model, data)
 
 
 def change_image(image: np.ndarray, day: Day, rng: np.random.Generator) -> np.ndarray:
