@@ -6,8 +6,8 @@
 
 Trains as make benchmark does, on 40 demonstrations recorded under one light, and predicts held-out successes and
 failures under other lights, with a bumped camera, a new object on the table, a noisy sensor, and with the block outside
-of its usual range (simulation/days.py; in Meta-World neither lamp, cup nor block can be moved, and those days are left
-out). Writes days.json, days.md and an image for each task into --output-dir.
+of its usual range (simulation/days.py). Days that Meta-World's scenes are not made for are left out there, with a
+line. Writes days.json, days.md and an image for each task into --output-dir.
 """
 
 import argparse
@@ -43,9 +43,10 @@ def main() -> None:
     for task in args.tasks:
         for seed in args.seeds:
             print(f"{task}, seed {seed}", flush=True)
-            results.setdefault(task, {})[str(seed)] = measure_days(
-                task, seed, args.output_dir, [day for day in args.days if day in other_days(task)]
-            )
+            days = [day for day in args.days if day in other_days(task)]
+            if left_out := [day for day in args.days if day not in days]:
+                print(f"  left out: {', '.join(left_out)}", flush=True)
+            results.setdefault(task, {})[str(seed)] = measure_days(task, seed, args.output_dir, days)
             (args.output_dir / "days.json").write_text(json.dumps(results, indent=1))
             title = f"{task}, seed {seed}: the day of the demonstrations, and other days"
             draw_days(args.output_dir / f"days-{task}-{seed}.png", title, results[task][str(seed)])

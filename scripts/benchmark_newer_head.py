@@ -34,19 +34,19 @@ def main() -> None:
         help="where data, training runs and results go")
     args = parser.parse_args()
     # fmt: on
-    results = {}
     output = args.output_dir.resolve()  # the training runs elsewhere
+    file = output / "newer_head.json"
+    results = json.loads(file.read_text()) if file.is_file() else {}
     for name in args.tasks:
         task = (so101_task if name in TASKS else simulated_task)(name, output / "data" / name)
         run = run_folder(output, name, args.seed, NAME)
         checkpoint = train(run, task, args.seed, FLAGS, module="benchmarking.newer_head")
         with newer_head():
             rows = predictions(task, checkpoint, prediction_folder(output, name, args.seed) / f"{NAME}.npz")
-        results[name] = score(episodes_of(task, rows["original"]))
-        (output / "newer_head.json").write_text(json.dumps(results, indent=1))
-        print(
-            name, {key: value if value is None else round(value, 3) for key, value in results[name].items()}
-        )
+        metrics = score(episodes_of(task, rows["original"]))
+        results.setdefault(name, {})[str(args.seed)] = metrics
+        file.write_text(json.dumps(results, indent=1))
+        print(name, {key: value if value is None else round(value, 3) for key, value in metrics.items()})
 
 
 if __name__ == "__main__":

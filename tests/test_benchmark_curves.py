@@ -16,6 +16,7 @@ from tiny_run import LENGTHS
 
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from lerobot.policies import get_policy_class
+from rewact.evidence.source import Demonstrations
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,39 @@ def test_rewards_of_all_episodes_at_once_are_those_of_select_action(small):
         ]
         np.testing.assert_allclose(rows["ours"][index], expected, atol=1e-4)
     assert [len(curve) for curve in rows["ours, one frame alone"]] == LENGTHS
+
+
+def test_evidence_is_the_same_live_as_from_the_recording(small, monkeypatch):
+    """Where the policy gives the actions that were recorded."""
+    root, folder = small
+    policy, preprocessor, _ = load_policy(folder)
+    head = policy.model.reward_head
+    episodes = list(read_episodes(root))
+    for frames in episodes:  # the recorded actions are noise: now they tell a gripper
+        frames.action[:, 1] = frames.state[:, 1] + 0.5
+    stats = [
+        observe(preprocessor, {"observation.state": frames.state, "action": frames.action})
+        for frames in episodes
+    ]
+    state, action = (torch.cat([part[key] for part in stats]) for key in ("observation.state", "action"))
+    index = torch.arange(len(LENGTHS)).repeat_interleave(torch.tensor(LENGTHS))
+    names = ["joint", "gripper"]
+    monkeypatch.setattr("rewact.evidence.verdict.FEWEST", 2)
+    head.verdict.fit(Demonstrations(state, 10 * state, names, action, 3 * action, names, index, 10))
+    assert head.verdict.fitted and head.verdict.sources[0].commanded
+    head.verdict.level.div_(5)  # so strict that ok is lower than 1 somewhere
+    rows = predict(policy, preprocessor, episodes)
+    for number, frames in enumerate(episodes):
+        policy.reset()
+        told = stats[number]["action"]
+        for t in range(LENGTHS[number]):
+            batch = observe(preprocessor, frames.inputs(slice(t, t + 1)))
+            policy._action_queue.clear()
+            policy._action_queue.append(told[t, None])
+            reward = policy.select_action(batch)[1].item()
+            assert reward == pytest.approx(rows["ours"][number][t], abs=1e-4)
+            assert policy.reward_details()["ok"].item() == pytest.approx(rows["ok"][number][t], abs=1e-4)
+    assert min(ok.min() for ok in rows["ok"]) < 1
 
 
 def test_a_resting_robot_is_watched_as_it_is(small):

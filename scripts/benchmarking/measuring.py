@@ -17,14 +17,25 @@ from benchmarking.tasks import Task
 
 
 def predictions(task: Task, checkpoint: Path, file: Path) -> dict[str, list[np.ndarray]]:
-    """The curves by row and held-out episode, from `file` or predicted now."""
-    if not file.is_file():
+    """The curves by row and held-out episode, (T + task.rest,) each, from `file` or predicted now.
+
+    They are predicted again if the file's are shorter, or of other episodes.
+    """
+    rows = load_curves(file) if file.is_file() else {}
+    lengths = [len(episode["phase"]) + task.rest for episode in task.truth]
+    if not rows or any([len(curve) for curve in curves] != lengths for curves in rows.values()):
         policy, preprocessor, _ = load_policy(checkpoint)
         found = predict(policy, preprocessor, list(task.read_held_out()))
         file.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
             file, **{f"{i}/{row}": curve for row, curves in found.items() for i, curve in enumerate(curves)}
         )
+        rows = load_curves(file)
+    return rows
+
+
+def load_curves(file: Path) -> dict[str, list[np.ndarray]]:
+    """The curves of a file that `predictions` wrote."""
     rows: dict[str, list[np.ndarray]] = {}
     with np.load(file) as saved:
         for key in sorted(saved.files, key=lambda key: int(key.split("/")[0])):
@@ -41,7 +52,7 @@ def episodes_of(task: Task, curves: list[np.ndarray], ok: list[np.ndarray] | Non
             phase=e["phase"],
             done=e["done"],
             fps=task.fps,
-            ok=None if ok is None else ok[i],
+            ok=None if ok is None else ok[i][: len(e["phase"])],
             after=curve[len(e["phase"]) :],
         )
         for i, (e, curve) in enumerate(zip(task.truth, curves, strict=True))

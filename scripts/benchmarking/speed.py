@@ -108,7 +108,7 @@ def action_step(policy: torch.nn.Module, batch: dict[str, torch.Tensor], queued:
 
     def step() -> None:
         if queued:
-            policy._action_queue.extend([torch.zeros(1, JOINTS)] * 2)
+            policy._action_queue.extend([torch.zeros(1, JOINTS, device=policy.config.device)] * 2)
         else:
             policy._action_queue.clear()
         policy.select_action(batch)

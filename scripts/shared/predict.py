@@ -7,6 +7,8 @@
 
 Two steps make a reward: the evidence of each frame alone (`read_evidence`), and following it over time
 (`follow`). A reward of one frame alone is `reward_of`.
+
+The commands that the evidence compares are those of the recording. In front of the robot they are the policy's own.
 """
 
 import contextlib

@@ -79,6 +79,8 @@ def make_other_day(
         "success": ["success"] * success,
         "failures": [kind for kind in failure_kinds(task) for _ in range(failures)],
     }
+    if day not in other_days(task):
+        raise ValueError(f"{task} cannot be played on the day {day!r}: {', '.join(other_days(task))}.")
     number = list(DAYS).index(day)
     settings = {"image_size": image_size, "seed": seed + 1000 * number, "day": day}
     make_missing(recipe_of(task, day), task, root, kinds, settings, n_workers, overwrite=False)

@@ -43,7 +43,6 @@ DAYS = {
     "block outside": Day(outside=(0.02, 0.04)),
 }
 
-
 # Days that need nothing in the scene but lights and cameras: for every simulator.
 ANYWHERE = [name for name, day in DAYS.items() if not (day.cup or day.lamp or any(day.outside))]
 

@@ -2,7 +2,6 @@
 
 scene.py      the arm, a block, a plate, lights and cameras as a MuJoCo model, drawn fast
 arm.py        the simulator: reset, command, look
-days.py       what may be different on another day: light, camera, objects, sensor
 plans.py      what is random in an episode
 motions.py    the expert's motion, played in a warped time
 episodes.py   playing and judging an episode, and the recipe
