@@ -10,6 +10,7 @@ from shared.rendering import choose_mujoco_gl
 from simulation.benchmark_episodes import Camera, Judge
 from simulation.benchmark_plans import draw_plan
 from simulation.benchmark_scenes import make_simulator, place
+from simulation.days import SAME
 from simulation.environment import make_frame
 
 from lerobot.utils.constants import OBS_STATE
@@ -42,7 +43,7 @@ def success_rate(
     env = make_simulator(task, image_size)
     solved = 0
     for index in range(EPISODES):
-        plan = draw_plan(task, "train", index, np.random.default_rng([SEED, index]))
+        plan = draw_plan(task, "train", index, np.random.default_rng([SEED, index]), SAME)
         raw = place(env, plan, plan.seed)
         judge, camera = Judge(plan, env._env), Camera(env)
         actions: list[np.ndarray] = []
