@@ -60,7 +60,8 @@ def draw_days(path: Path, title: str, results: dict[str, dict[str, dict]]) -> No
     )
     for axis, (name, value) in zip(axes, panels.items(), strict=True):
         for row, style in DOTS.items():
-            found = [(i, value(rows[row])) for i, rows in enumerate(results.values()) if row in rows]
+            values_by_day = [(i, value(rows[row])) for i, rows in enumerate(results.values()) if row in rows]
+            found = [(i, number) for i, number in values_by_day if number is not None]
             if found:
                 places, values = zip(*found, strict=True)
                 axis.plot(values, places, linestyle="", label=row, **style)
