@@ -68,11 +68,22 @@ def test_the_parts_of_a_reward_have_errors_of_their_own():
     assert row["alone_mae"] == pytest.approx(0.25) and row["blind_mae"] == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("blind, warned", [(0.1, False), (0.05, True), (None, False)])
-def test_observations_that_add_little_are_said_to(blind, warned):
-    lines = parts_lines({"mae": 0.05, "alone_mae": 0.2, "blind_mae": blind})
+@pytest.mark.parametrize(
+    "blind, alarms, warned",
+    [
+        (0.1, False, False),
+        (0.05, False, True),
+        (0.04, False, True),
+        (None, False, False),
+        (0.04, True, False),
+    ],
+)
+def test_observations_that_add_little_are_said_to(blind, alarms, warned):
+    """But not where an episode has failed, and its reward is to differ from the label."""
+    lines = parts_lines({"mae": 0.05, "alone_mae": 0.2, "blind_mae": blind}, alarms)
     assert lines[0] == "one frame alone: MAE 0.200"
     assert any("add little" in line for line in lines) == warned
+    assert any("is better (0.040; the policy: 0.050)" in line for line in lines) == (warned and blind < 0.05)
     assert any("to which nothing is shown" in line for line in lines) == (blind is not None)
 
 

@@ -7,8 +7,13 @@ from shared.metrics import METRICS, format_metric
 ADDS_LITTLE = 0.8  # MAE relative to that of the filter alone, from which the observations add little
 
 
-def parts_lines(means: dict[str, float | None]) -> list[str]:
-    """What a frame alone and the filter alone reach, and a warning where the observations add little to the latter."""
+def parts_lines(means: dict[str, float | None], alarms: bool) -> list[str]:
+    """What a frame alone and the filter alone reach, and a warning where the observations add little to the latter.
+
+    Args:
+        means: of the metrics, by name.
+        alarms: whether an episode raised one. Its reward is to be far from the label, so there is no warning then.
+    """
     lines = []
     if means["alone_mae"] is not None:
         lines.append(f"one frame alone: MAE {means['alone_mae']:.3f}")
@@ -16,10 +21,10 @@ def parts_lines(means: dict[str, float | None]) -> list[str]:
     if mine is None or blind is None:
         return lines
     lines.append(f"the filter alone, to which nothing is shown: MAE {blind:.3f}")
-    if mine > ADDS_LITTLE * blind:
+    if mine > ADDS_LITTLE * blind and not alarms:
         lines.append(
             "WARNING   the observations add little: the filter alone, which knows only the pace of the demonstrations, "
-            f"is nearly as good ({blind:.3f}) as the policy ({mine:.3f}). Train for longer, or check the labels."
+            f"is {'better' if blind < mine else 'nearly as good'} ({blind:.3f}; the policy: {mine:.3f}). Train for longer, or check the labels."
         )
     return lines
 
