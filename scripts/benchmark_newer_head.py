@@ -3,20 +3,20 @@
 
     python scripts/benchmark_newer_head.py --tasks pick-place-v3 so101-pick-place
 
-Trains as make benchmark and make benchmark-days do, into the same folders, and writes newer_head.json there. What is there
-already is not done again.
+Trains as make benchmark and make benchmark-days do, into the same folders, and writes newer_head.json there. What is
+there already is not done again.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from benchmarking.days import so101_task
+from benchmarking.days import make_day_task
 from benchmarking.measuring import episodes_of, predictions
 from benchmarking.newer_head import FLAGS, newer_head
 from benchmarking.runs import SEEDS, prediction_folder, run_folder, train
 from benchmarking.scores import score
-from benchmarking.tasks import SIMULATED, simulated_task
+from benchmarking.tasks import SIMULATED
 from shared.cli import run_cli
 from simulation.so101.plans import TASKS
 
@@ -38,7 +38,7 @@ def main() -> None:
     file = output / "newer_head.json"
     results = json.loads(file.read_text()) if file.is_file() else {}
     for name in args.tasks:
-        task = (so101_task if name in TASKS else simulated_task)(name, output / "data" / name)
+        task = make_day_task(name, output / "data" / name)
         run = run_folder(output, name, args.seed, NAME)
         checkpoint = train(run, task, args.seed, FLAGS, module="benchmarking.newer_head")
         with newer_head():

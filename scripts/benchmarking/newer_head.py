@@ -2,10 +2,10 @@
 
 python -m benchmarking.newer_head --policy.type=rewact --policy.reward_head=decoder ...     # as lerobot-train
 
-An MLP on the decoder's output for the first action gives a distribution over 100 bins, trained with a cross entropy of weight
-0.1 to the label's bin. In half of the training samples the robot's state is zero. The package itself
-(https://pypi.org/project/lerobot_policy_rewact/, MIT) registers the same policy type, so it cannot be installed beside
-this one.
+An MLP on the decoder's output for the first action gives a distribution over 100 bins. It is trained with a cross entropy
+of weight 0.1 to the label's bin, and in half of the samples the robot's state is zero. The package itself
+(https://pypi.org/project/lerobot_policy_rewact/, MIT) registers the same policy type as this one, so the two cannot be
+installed together.
 """
 
 from collections.abc import Iterator

@@ -31,8 +31,8 @@ class Task:
         truth: of every held-out episode: kind, phase (T,), done (T,); stage (T,) in the simulator, switch (T,) on the
             real arm.
         train_lengths: frames of every demonstration.
-        rest_s: seconds for which the robot stays at its end after every held-out episode, before the stop rule counts
-            as silent.
+        rest_s: seconds for which the robot stays at its end after every held-out episode, and the stop rule may still
+            stop it.
     """
 
     name: str
