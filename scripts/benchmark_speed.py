@@ -5,6 +5,7 @@
     make benchmark-speed ARGS="--sizes 96x96 --repetitions 5"     # minutes
     make benchmark-speed ARGS="--device cuda --batch-size 32"
 
+RTC is not among it: LeRobot refuses ACT there, since ACT cannot continue a chunk.
 ACT and RewACT take turns, so that whatever else the machine does slows both. A ratio is the median of the
 ratios of the turns, and the milliseconds are medians too. Prints a table, and writes all of it to --output.
 """
@@ -30,15 +31,22 @@ ROWS = {
     "training": ("training step, RewACT / ACT", "at most 1.02"),
     "inference": ("full inference, RewACT / ACT", "at most 1.02"),
     "reward_only": ("reward-only call / full inference of ACT", ""),
+    "backbone": ("the backbone alone / full inference of ACT", ""),
+    "reward_backbone": ("reward-only call / the backbone alone", "at most 1.10"),
     "label": ("label / fetching an item", "at most 0.01"),
     "visualise": ("frames per second, `visualise.py` / ACT frame by frame", "at least 3, small images"),
     "select_action": ("mean step of `select_action`, with / without reward", ""),
     "select_action_queue": ("its steps from the queue, with / without reward", ""),
+    "control_actions": ("lerobot-rollout, two cameras: actions a second, RewACT / ACT", "at least 0.97"),
+    "control_gap": ("its longest time between two actions, RewACT / ACT", "at most 1.10"),
+    "control_rewards": ("its rewards a second", "at least 2 on two cores"),
 }
 
 
 def cell(times: dict[str, float]) -> str:
     """'1.01 (812 / 804 ms)'."""
+    if "per_s" in times:
+        return format(times["per_s"], ".3g")
     unit, values = ("fps", ("fps", "baseline_fps")) if "fps" in times else ("ms", ("ms", "baseline_ms"))
     both = " / ".join(format(times[v], ".0f" if times[v] >= 100 else ".3g") for v in values)
     return f"{times['ratio']:.3g} ({both} {unit})"

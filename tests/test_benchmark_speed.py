@@ -24,10 +24,12 @@ def test_the_ratio_is_that_of_the_turns_whatever_slowed_them():
 def test_the_table_has_every_figure_of_every_size():
     of_size = dict.fromkeys(ROWS, {"ratio": 1.5, "ms": 3.0, "baseline_ms": 2.0})
     of_size["visualise"] = {"ratio": 3.0, "fps": 30.0, "baseline_fps": 10.0}
+    of_size["control_rewards"] = {"per_s": 2.34}
     lines = table({"480x640": of_size, "96x96": of_size}).splitlines()
     assert len(lines) == len(ROWS) + 2
     assert all(line.count("|") == lines[0].count("|") == 5 for line in lines)
     assert "1.5 (3 / 2 ms)" in lines[2] and any("3 (30 / 10 fps)" in line for line in lines)
+    assert "| 2.34 |" in lines[-1]
 
 
 @pytest.mark.parametrize("text", ["96", "96x", "16x16", "axb"])

@@ -3,9 +3,11 @@
 Weights and data are random: time does not depend on them.
 """
 
+import statistics
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +18,11 @@ from tqdm import tqdm
 from visualising.caption import Caption
 from visualising.episode import draw_episode
 
+from benchmarking.control_loop import CAMERAS, drive
 from benchmarking.timing import ratio, take_turns
+from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.datasets import LeRobotDataset
-from lerobot.policies import make_policy, make_policy_config, make_pre_post_processors
+from lerobot.policies import get_policy_class, make_policy, make_policy_config, make_pre_post_processors
 from lerobot.utils.constants import ACTION, OBS_STATE
 from rewact.constants import REWARD_LABEL
 from rewact.evidence.gripper import Gripper
@@ -30,6 +34,7 @@ CAMERA = "observation.images.top"
 REPO_ID, FPS, JOINTS = "local/benchmark_speed", 30, 14
 EPISODES = 2
 FAST = 5  # turns of an inference for each of a training step, which takes longer
+CONTROL_S = 20  # seconds of lerobot-rollout in a turn
 ALONE = 64  # frames of the episode that are predicted one by one; enough to know the time of one
 
 
@@ -63,7 +68,13 @@ def make_policies(dataset: LeRobotDataset, device: str) -> dict[str, tuple[torch
         config = make_policy_config(policy_type, device=device, pretrained_backbone_weights=None)
         policy = make_policy(config, ds_meta=dataset.meta)
         policies[policy_type] = policy, make_pre_post_processors(config, dataset_stats=dataset.meta.stats)[0]
-    head = policies["rewact"][0].model.reward_head
+    fit_reward(policies["rewact"][0])
+    return policies
+
+
+def fit_reward(policy: torch.nn.Module) -> None:
+    """Turn every part of the reward on, as after a training."""
+    head = policy.model.reward_head
     head.filter.fit([torch.linspace(0, 1, 100)])
     # As many frames as the evidence remembers at most: 40 demonstrations of 300 frames have more.
     n = 2 * Gripper.MOST_FRAMES
@@ -72,7 +83,56 @@ def make_policies(dataset: LeRobotDataset, device: str) -> dict[str, tuple[torch
     head.verdict.fit(Demonstrations(state, state, names, state, state, names, episode.clamp(max=39), FPS))
     if not (head.filter.fitted and head.verdict.fitted):
         raise RuntimeError("The reward's filter or evidence is off: its cost would be missing.")
-    return policies
+
+
+def make_control_policies(height: int, width: int, device: str, folder: Path) -> dict[str, Path]:
+    """Checkpoints of ACT and RewACT at their default size for two cameras in a folder, by type."""
+    joints, image = (JOINTS,), (3, height, width)
+    cameras = {f"observation.images.{name}": PolicyFeature(FeatureType.VISUAL, image) for name in CAMERAS}
+    stats = {key: {"mean": torch.zeros(joints), "std": torch.ones(joints)} for key in (OBS_STATE, ACTION)}
+    stats |= {key: {"mean": torch.zeros(3, 1, 1), "std": torch.ones(3, 1, 1)} for key in cameras}
+    for policy_type in ("act", "rewact"):
+        torch.manual_seed(0)
+        config = make_policy_config(
+            policy_type, device=device, pretrained_backbone_weights=None, push_to_hub=False
+        )
+        config.input_features = cameras | {OBS_STATE: PolicyFeature(FeatureType.STATE, joints)}
+        config.output_features = {ACTION: PolicyFeature(FeatureType.ACTION, joints)}
+        policy = get_policy_class(policy_type)(config)
+        if policy_type == "rewact":
+            fit_reward(policy)
+        policy.save_pretrained(folder / policy_type)
+        for processor in make_pre_post_processors(config, dataset_stats=stats):
+            processor.save_pretrained(folder / policy_type)
+    return {policy_type: folder / policy_type for policy_type in ("act", "rewact")}
+
+
+def measure_control_loop(
+    height: int, width: int, device: str, repetitions: int
+) -> dict[str, dict[str, float]]:
+    """Actions and rewards a second in lerobot-rollout, and the longest time between two actions, for two cameras."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = make_control_policies(height, width, device, Path(folder))
+        turns: dict[str, list[dict[str, float]]] = {name: [] for name in checkpoints}
+        for repetition in range(repetitions):
+            order = list(checkpoints)
+            for name in reversed(order) if repetition % 2 else order:
+                turns[name].append(drive(checkpoints[name], FPS, CONTROL_S))
+    per_s, gap = (
+        {name: [turn[key] for turn in runs] for name, runs in turns.items()} for key in ("actions", "gap")
+    )
+    actions = ratio(per_s, "rewact", "act")
+    rewards = statistics.median(turn["rewards"] for turn in turns["rewact"])
+    return {
+        "control_actions": {
+            "ratio": actions["ratio"],
+            "quartiles": actions["quartiles"],
+            "fps": actions["ms"] / 1000,
+            "baseline_fps": actions["baseline_ms"] / 1000,
+        },
+        "control_gap": ratio(gap, "rewact", "act"),
+        "control_rewards": {"per_s": rewards},
+    }
 
 
 def make_batch(policy: torch.nn.Module, size: int, training: bool) -> dict[str, torch.Tensor]:
@@ -103,6 +163,17 @@ def training_step(policy: torch.nn.Module, batch_size: int) -> Callable[[], None
     return step
 
 
+def backbone_pass(policy: torch.nn.Module, batch: dict[str, torch.Tensor]) -> Callable[[], Any]:
+    """The backbone alone, in the layout in which the reward runs it: no reward from images costs less."""
+    layout = torch.channels_last if policy.config.device == "cpu" else torch.contiguous_format
+
+    def run() -> None:
+        with torch.no_grad():
+            policy.model.backbone(batch[CAMERA].contiguous(memory_format=layout))
+
+    return run
+
+
 def action_step(policy: torch.nn.Module, batch: dict[str, torch.Tensor], queued: bool) -> Callable[[], None]:
     """One `select_action`, with actions in the queue or without."""
 
@@ -130,7 +201,7 @@ def measure(
     Returns:
         {what: ratio and times}, see `ratio`.
     """
-    with tempfile.TemporaryDirectory() as folder, tqdm(total=5, desc=f"{height}x{width}") as progress:
+    with tempfile.TemporaryDirectory() as folder, tqdm(total=6, desc=f"{height}x{width}") as progress:
         root = Path(folder) / "data"
         dataset = make_dataset(root, height, width, frames)
         policies = make_policies(dataset, device)
@@ -151,10 +222,13 @@ def measure(
             "act": lambda: act.predict_action_chunk(batch),
             "rewact": lambda: rewact.predict_action_chunk(batch),
             "reward": lambda: rewact.predict_reward(batch),
+            "backbone": backbone_pass(rewact, batch),
         }
         times = turns(calls, FAST * repetitions)
         metrics["inference"] = ratio(times, "rewact", "act")
         metrics["reward_only"] = ratio(times, "reward", "act")
+        metrics["backbone"] = ratio(times, "backbone", "act")
+        metrics["reward_backbone"] = ratio(times, "reward", "backbone")
 
         calls = {
             f"{name} {'queue' if queued else 'chunk'}": action_step(policy, batch, queued)
@@ -178,6 +252,8 @@ def measure(
         metrics["visualise"] = measure_visualise(
             dataset, policies, Path(folder), -(-repetitions // FAST), device
         )
+        progress.update()
+        metrics |= measure_control_loop(height, width, device, -(-repetitions // FAST))
         progress.update()
     return metrics
 
