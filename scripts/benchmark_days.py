@@ -18,9 +18,9 @@ from benchmarking.days import measure_days, table
 from benchmarking.plots import draw_days
 from benchmarking.runs import SEEDS
 from benchmarking.tasks import SIMULATED
+from lerobot_robot_so101_sim.days import DAYS, SAME
 from shared.cli import run_cli
 from simulation.benchmark_data import other_days
-from simulation.days import DAYS, SAME
 from simulation.so101.plans import TASKS
 
 OTHER_DAYS = [day for day in DAYS if day != SAME]

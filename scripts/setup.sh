@@ -27,6 +27,7 @@ export GIT_LFS_SKIP_SMUDGE=1 # the large files are test artifacts, which we do n
 unset PYTHONPATH PYTHONHOME  # a sourced ROS puts another Python's packages there
 
 EXTRAS=training,test,metaworld,diffusion,peft,async
+SIMULATED_ROBOT=scripts/simulation/lerobot_robot_so101_sim # LeRobot finds it as --robot.type=so101_sim
 PYTHON_VERSION=3.12
 UV_MINIMUM=0.5.0 # the first version with all the flags used here
 PROBE_SECONDS=${PROBE_SECONDS:-15}
@@ -338,7 +339,7 @@ make_venv() {
 # settings of its tools.
 stamp() {
   {
-    cat patches/*/UPSTREAM scripts/requirements.txt scripts/setup.sh
+    cat patches/*/UPSTREAM scripts/requirements.txt scripts/setup.sh "$SIMULATED_ROBOT/pyproject.toml"
     sed '/^\[tool\./,$d' lerobot/pyproject.toml
     pwd # an editable installation contains its path
   } | git hash-object --stdin
@@ -370,11 +371,11 @@ install_packages() {
   local again=
   [ ! -e .venv/.rewact-installing ] || again=--reinstall # interrupted: any file may be missing or incomplete
   : >.venv/.rewact-installing
-  say "installing LeRobot [$EXTRAS] and scripts/requirements.txt into .venv …"
+  say "installing LeRobot [$EXTRAS], the simulated robot and scripts/requirements.txt into .venv …"
   # Without --no-sources, LeRobot's [tool.uv.sources] would fetch torch from another index. Compiled here once: where
   # Python may not write bytecode, each command would compile torch again, for half a minute.
   "$UV" pip install --python $python --compile-bytecode --no-sources ${again:+"$again"} \
-    --editable "./lerobot[$EXTRAS]" --requirement scripts/requirements.txt ||
+    --editable "./lerobot[$EXTRAS]" --editable "./$SIMULATED_ROBOT" --requirement scripts/requirements.txt ||
     die "the installation failed: see above. Once that is fixed, run make setup again: it continues from here."
   one_opencv
   $python -c 'import cv2, lerobot, torch' || die "the environment does not work: see above. Create it again with:" "rm -rf .venv && make setup"

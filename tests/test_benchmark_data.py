@@ -7,13 +7,13 @@ from dataclasses import replace
 import benchmark_data
 import numpy as np
 import pytest
+from lerobot_robot_so101_sim.days import ANYWHERE, SAME
 from simulation import benchmark_episodes, dataset as simulation_dataset
 from simulation.benchmark_data import load_cr5_truth, load_truth, make_task
 from simulation.benchmark_episodes import TRUTHS, is_as_planned, make_recipe
 from simulation.benchmark_motions import plan_motion, rehearse_plan
 from simulation.benchmark_plans import FAILURE_KINDS, BenchmarkPlan, draw_plan as draw_any_plan
 from simulation.benchmark_scenes import CYCLE, make_simulator, place
-from simulation.days import ANYWHERE, SAME
 from simulation.environment import FPS, make_env, make_frame, reset
 from simulation.generator import make_episode
 from test_demo_dataset import mujoco_gl  # noqa: F401 - a fixture

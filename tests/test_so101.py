@@ -6,14 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from benchmarking.recordings import read_episodes
+from lerobot_robot_so101_sim.arm import NAMES
+from lerobot_robot_so101_sim.days import DAYS, SAME
+from lerobot_robot_so101_sim.scene import simplify
 from simulation.benchmark_data import load_truth, make_other_day, make_task
-from simulation.days import DAYS, SAME
 from simulation.generator import make_episode
-from simulation.so101.arm import NAMES
 from simulation.so101.episodes import make_arm, make_recipe, play_motion
 from simulation.so101.motions import plan_motion
 from simulation.so101.plans import BLOCKS, FAILURE_KINDS, FPS, PICK_PLACE, SHOW, TASKS, draw_plan
-from simulation.so101.scene import simplify
 from test_demo_dataset import mujoco_gl  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("mujoco_gl")

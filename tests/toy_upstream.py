@@ -12,7 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
-TOOL = ["apply_patches.sh", "scripts/patch_tool", "scripts/setup.sh", "scripts/requirements.txt", "Makefile"]
+ROBOT = "scripts/simulation/lerobot_robot_so101_sim/pyproject.toml"
+TOOL = [
+    "apply_patches.sh",
+    "scripts/patch_tool",
+    "scripts/setup.sh",
+    "scripts/requirements.txt",
+    ROBOT,
+    "Makefile",
+]
 
 ACT = "src/lerobot/policies/act/modeling_act.py"
 FACTORY = "src/lerobot/datasets/factory.py"

@@ -6,9 +6,9 @@ The stop rule's threshold is calibrated once, on successes of the same day, as a
 import dataclasses
 from pathlib import Path
 
+from lerobot_robot_so101_sim.days import SAME
 from scipy.stats import binomtest
 from simulation.benchmark_data import load_truth, make_other_day, make_task
-from simulation.days import SAME
 from simulation.so101.plans import FPS, TASKS
 
 from benchmarking.curves import OK

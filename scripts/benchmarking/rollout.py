@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from lerobot_robot_so101_sim.days import SAME
 from shared.predict import observe
 from shared.rendering import choose_mujoco_gl
 from simulation.benchmark_episodes import Camera, Judge
 from simulation.benchmark_plans import draw_plan
 from simulation.benchmark_scenes import make_simulator, place
-from simulation.days import SAME
 from simulation.environment import make_frame
 
 from lerobot.utils.constants import OBS_STATE

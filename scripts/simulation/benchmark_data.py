@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+from lerobot_robot_so101_sim.days import ANYWHERE, DAYS, SAME
 
 from simulation import benchmark_episodes
 from simulation.benchmark_episodes import TRUTHS
 from simulation.benchmark_plans import FAILURE_KINDS, KINDS
 from simulation.dataset import Wanted, is_complete, make_datasets
-from simulation.days import ANYWHERE, DAYS, SAME
 from simulation.generator import Recipe
 from simulation.so101 import episodes as so101_episodes, plans as so101
 

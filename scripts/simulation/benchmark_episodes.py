@@ -16,6 +16,7 @@ import contextlib
 import functools
 
 import numpy as np
+from lerobot_robot_so101_sim.days import DAYS, SAME, change_image, change_scene
 
 from simulation.benchmark_motions import Motion, plan_motion
 from simulation.benchmark_plans import FAILURE_KINDS, KINDS, BenchmarkPlan, draw_plan
@@ -28,7 +29,6 @@ from simulation.benchmark_scenes import (
     make_simulator,
     place,
 )
-from simulation.days import DAYS, SAME, change_image, change_scene
 from simulation.environment import FPS, describe_format, make_frame
 from simulation.generator import Recipe
 

@@ -4,10 +4,10 @@ stage, object_distance and object_travel."""
 import functools
 
 import numpy as np
+from lerobot_robot_so101_sim.arm import NAMES, Arm, to_units
+from lerobot_robot_so101_sim.days import DAYS, SAME, change_image, change_scene
 
-from simulation.days import DAYS, SAME, change_image, change_scene
 from simulation.generator import Format, Recipe
-from simulation.so101.arm import NAMES, Arm, to_units
 from simulation.so101.motions import Motion, plan_motion
 from simulation.so101.plans import (
     CAMERAS,

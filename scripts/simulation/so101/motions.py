@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+from lerobot_robot_so101_sim.arm import CLOSED, HALF_OPEN, HOME, OPEN, Arm
 
-from simulation.so101.arm import CLOSED, HALF_OPEN, HOME, OPEN, Arm
 from simulation.so101.plans import FPS, PICK_PLACE, SO101Plan
 from simulation.warp import warp
 

@@ -17,8 +17,7 @@ second at the end. Failures are 0.7 to 1.4 times as fast and wait at the end:
 from dataclasses import dataclass
 
 import numpy as np
-
-from simulation.days import DAYS
+from lerobot_robot_so101_sim.days import DAYS, draw_outside
 
 PICK_PLACE, SHOW = "so101-pick-place", "so101-show"
 TASKS = (PICK_PLACE, SHOW)
@@ -70,16 +69,6 @@ class SO101Plan:
     seed: int
 
 
-def draw_outside(rng: np.random.Generator, distance: tuple[float, float]) -> np.ndarray:
-    """A (2,) place beyond one end of the blocks' range, by a distance between the two given."""
-    low, high = np.array(BLOCKS)
-    place = rng.uniform(low, high)
-    side = int(rng.integers(2))  # towards the arm, or away from the plates; further out the arm cannot reach
-    beyond = rng.uniform(*distance)
-    place[side] = low[side] - beyond
-    return place
-
-
 def far_from(rng: np.random.Generator, place: np.ndarray, distance: float, area) -> np.ndarray:
     """A (2,) place in an area, at least a distance from another."""
     while True:
@@ -91,7 +80,7 @@ def far_from(rng: np.random.Generator, place: np.ndarray, distance: float, area)
 def draw_plan(task: str, kind: str, index: int, rng: np.random.Generator, day: str) -> SO101Plan:
     """Draw an episode of a kind, for the day of that name."""
     outside = DAYS[day].outside
-    block = draw_outside(rng, outside) if any(outside) else rng.uniform(*BLOCKS)
+    block = draw_outside(rng, BLOCKS, outside) if any(outside) else rng.uniform(*BLOCKS)
     goal = rng.uniform(*PLATES) if task == PICK_PLACE else block.copy()
     aim, place = block, goal
     if kind == "miss":

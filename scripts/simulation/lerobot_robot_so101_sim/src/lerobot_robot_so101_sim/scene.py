@@ -64,8 +64,13 @@ def look_at(position, target) -> np.ndarray:
     return quaternion
 
 
-def make_model():
-    """The compiled MuJoCo model."""
+def make_model(firm_grip: bool = False, fields_of_view: dict[str, float] | None = None):
+    """The compiled MuJoCo model.
+
+    Args:
+        firm_grip: whether the jaws have rubber on them, which holds a block that they did not take in its middle.
+        fields_of_view: in degrees, of the cameras that have another one than in `CAMERAS`.
+    """
     import mujoco
 
     spec = mujoco.MjSpec.from_file(str(assets() / "pick_scene.xml"))
@@ -102,9 +107,15 @@ def make_model():
         )  # fmt: skip
     for name, (position, target, fovy) in CAMERAS.items():
         body = spec.body("gripper") if name == "wrist" else spec.worldbody
+        fovy = (fields_of_view or {}).get(name, fovy)
         body.add_camera(name=name, pos=list(position), quat=look_at(position, target), fovy=fovy)
     model = spec.compile()
     model.opt.timestep = 0.002
     model.vis.quality.shadowsize = model.vis.quality.offsamples = 0
     model.mat_reflectance[:] = 0
+    if firm_grip:
+        model.opt.cone, model.opt.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 10
+        for name in (*PADS, "block"):
+            model.geom(name).condim = 6
+            model.geom(name).friction = [2.5, 0.05, 0.01]
     return model

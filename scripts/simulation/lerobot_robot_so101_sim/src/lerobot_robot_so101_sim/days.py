@@ -47,6 +47,20 @@ DAYS = {
 ANYWHERE = [name for name, day in DAYS.items() if not (day.cup or day.lamp or any(day.outside))]
 
 
+def draw_outside(
+    rng: np.random.Generator,
+    area: tuple[tuple[float, float], tuple[float, float]],
+    distance: tuple[float, float],
+) -> np.ndarray:
+    """A (2,) place beyond one end of an area for blocks, by a distance between the two given."""
+    low, high = np.array(area)
+    place = rng.uniform(low, high)
+    side = int(rng.integers(2))  # towards the arm, or away from the plates; further out the arm cannot reach
+    beyond = rng.uniform(*distance)
+    place[side] = low[side] - beyond
+    return place
+
+
 def change_scene(model, data, day: Day, rng: np.random.Generator) -> None:
     """Make the scene of a simulator, which was just reset, that of a day."""
     import mujoco

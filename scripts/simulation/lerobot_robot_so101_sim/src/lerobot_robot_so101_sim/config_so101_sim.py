@@ -1,0 +1,45 @@
+"""What can be set about the simulated SO-101."""
+
+from dataclasses import dataclass
+
+from lerobot.robots import RobotConfig
+from lerobot_robot_so101_sim.days import DAYS, SAME
+from lerobot_robot_so101_sim.pick_place import FAILURES
+
+
+@RobotConfig.register_subclass("so101_sim")
+@dataclass
+class SO101SimConfig(RobotConfig):
+    # Frames per second: how long a command lasts with real_time=false. Give --fps of lerobot-rollout the same value.
+    fps: int = 10
+    # Width and height of the images of both cameras, front and side.
+    image_size: int = 64
+    # Decides where cube and plate are in each episode.
+    seed: int = 0
+    # true: simulated time follows the clock, and the arm holds the last command until the next one comes, as a real
+    # one does. false: each command advances the simulation by one frame, as fast as the computer can.
+    real_time: bool = True
+    # What goes wrong: none, slip, missing or moved. A list such as "none,none,slip" goes on with every reset, and
+    # begins again at its end.
+    failure: str = "none"
+    # Light, cameras and objects, by a name such as "darker" or "camera bumped".
+    day: str = SAME
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.fps < 1 or 500 % self.fps:
+            raise ValueError(
+                f"fps={self.fps}: the simulator takes steps of 2 ms, so 500 / fps has to be whole."
+            )
+        if self.image_size < 16:
+            raise ValueError(f"image_size={self.image_size}: it takes a number from 16 up.")
+        if self.day not in DAYS:
+            raise ValueError(f"no day '{self.day}'; there are: {', '.join(DAYS)}.")
+        for failure in self.failures:
+            if failure not in FAILURES:
+                raise ValueError(f"no failure '{failure}'; there are: {', '.join(FAILURES)}.")
+
+    @property
+    def failures(self) -> list[str]:
+        """The failures of the first episodes, by name."""
+        return [name.strip() for name in self.failure.split(",")]
