@@ -56,7 +56,7 @@ pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/na
 	@$(PATCHES) $(where) pr $(call flag,fork,$(FORK)) $(call flag,branch,$(BRANCH)) $(call flag,base,$(BASE))
 
 ## Train and look
-demo-dataset: setup ## make the demo dataset from Meta-World's scripted experts
+demo-dataset: setup ## make the demo dataset: a scripted expert on the simulated SO-101
 	@$(PYTHON) scripts/demo_dataset.py $(ARGS)
 
 train: apply ## train RewACT, on the demo dataset or on DATASET= (ROOT= EPISODES= STEPS= OUTPUT= WANDB= ARGS=)

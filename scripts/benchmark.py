@@ -22,10 +22,9 @@ from pathlib import Path
 import torch
 from benchmarking.measuring import measure
 from benchmarking.results import table
-from benchmarking.runs import PLAIN, SEEDS, VARIANTS
+from benchmarking.runs import FLAGS, PLAIN, SEEDS, VARIANTS
 from benchmarking.tasks import REAL, SIMULATED, check_real_dataset, real_task, simulated_task
 from shared.cli import run_cli
-from shared.training import DEMO_FLAGS
 
 THREE_SEEDS = ("drawer-open-v3", "pick-place-v3", REAL)
 PLAIN_TASKS = ("drawer-open-v3", "window-open-v3")  # with the first seed
@@ -38,7 +37,7 @@ def write_results(output: Path, results: dict[str, dict]) -> None:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-    config = {"trainings": PLAIN | VARIANTS, "flags": DEMO_FLAGS, "machine": machine}
+    config = {"trainings": PLAIN | VARIANTS, "flags": FLAGS, "machine": machine}
     (output / "results.json").write_text(json.dumps({"config": config, "results": results}, indent=1))
     (output / "table.md").write_text(table(results))
 

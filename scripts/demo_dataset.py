@@ -1,36 +1,34 @@
 #!/usr/bin/env python
-"""Make the demo dataset in the simulator: 40 demonstrations, and a dataset of 10 failed episodes.
+"""Make the demo dataset in the simulator: 50 demonstrations, and a dataset of 9 failed episodes.
 
-    python scripts/demo_dataset.py                          # outputs/demo/drawer-open-v3 and ...-failures
-    python scripts/demo_dataset.py --task button-press-topdown-v3 --image-size 128
-    lerobot-eval --policy.path=CHECKPOINT --env.type=metaworld --env.task=drawer-open-v3
+    python scripts/demo_dataset.py                   # outputs/demo/so101-cube-on-plate and ...-failures
+    python scripts/demo_dataset.py --episodes 100
 
-A scripted Meta-World expert acts in LeRobot's own MetaworldEnv, so the camera, the feature names and the actions are
-those that lerobot-eval uses with the trained policy. The last quarter of the demonstrations (episodes 30-39 of 40) is
-held out from training. `rewact_extensions/demo_dataset.json` in each dataset records how every episode was made;
-simulation/demo.py says what the episodes are like.
+A scripted expert puts a cube onto a plate with the simulated SO-101, the robot `--robot.type=so101_sim`: names, units
+and images are those that lerobot-rollout gives to the trained policy. The last fifth of the demonstrations (episodes
+40-49 of 50) is held out from training. `rewact_extensions/demo_dataset.json` in each dataset records how every episode
+was made; simulation/so101/demo.py says what the episodes are like.
 """
 
 import argparse
 from pathlib import Path
 
 from shared.cli import at_least
+from shared.training import DEMO_DIR, DEMO_TASK
 from simulation.dataset import Wanted, add_arguments, is_complete, make_datasets
-from simulation.demo import DEMO, FAILURE_KINDS, summarise
+from simulation.so101.demo import DEMO, FAILURE_KINDS, IMAGE_SIZE, summarise
 
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="drawer-open-v3",
-        help="the Meta-World task")
-    parser.add_argument("--output-dir", type=Path, default=Path("outputs/demo"),
-        help="where the folders <task> and <task>-failures go")
-    parser.add_argument("--episodes", type=int, default=40,
-        help="the number of demonstrations, the last quarter of which is held out")
-    parser.add_argument("--failures", type=int, default=10,
+    parser.add_argument("--output-dir", type=Path, default=DEMO_DIR,
+        help=f"where the folders {DEMO_TASK} and {DEMO_TASK}-failures go")
+    parser.add_argument("--episodes", type=int, default=50,
+        help="the number of demonstrations, the last fifth of which is held out")
+    parser.add_argument("--failures", type=int, default=9,
         help="the number of failed episodes; 0 makes no dataset of them")
-    add_arguments(parser)
+    add_arguments(parser, image_size=IMAGE_SIZE)
     # fmt: on
     args = parser.parse_args()
     at_least(parser, args, episodes=1, failures=0, image_size=16, seed=0, workers=1)
@@ -39,13 +37,13 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    common = {"task": args.task, "image_size": args.image_size, "seed": args.seed, "version": 1}
+    common = {"task": DEMO_TASK, "image_size": args.image_size, "seed": args.seed, "version": 2}
     kinds = {
         "demo": ["demo"] * args.episodes,
         "failure": [FAILURE_KINDS[i % len(FAILURE_KINDS)] for i in range(args.failures)],
     }
-    folders = {"demo": args.task, "failure": f"{args.task}-failures"}
-    held_out = {"demo": args.episodes // 4, "failure": 0}
+    folders = {"demo": DEMO_TASK, "failure": f"{DEMO_TASK}-failures"}
+    held_out = {"demo": args.episodes // 5, "failure": 0}
     wanted = [
         Wanted(
             root=args.output_dir / folders[name],

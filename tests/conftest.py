@@ -27,6 +27,18 @@ def scheduled_as_before():
 
 
 @pytest.fixture(scope="session")
+def mujoco_gl() -> str:
+    from shared import rendering
+
+    try:
+        return rendering.choose_mujoco_gl()
+    except SystemExit as err:
+        if os.environ.get("CI"):
+            pytest.fail(str(err))
+        pytest.skip(str(err))
+
+
+@pytest.fixture(scope="session")
 def data_set(tmp_path_factory) -> Path:
     from tiny_run import CAMERAS, LENGTHS, make_data_set  # imports LeRobot, which not every test wants
 

@@ -14,9 +14,8 @@ from simulation.benchmark_episodes import TRUTHS, is_as_planned, make_recipe
 from simulation.benchmark_motions import plan_motion, rehearse_plan
 from simulation.benchmark_plans import FAILURE_KINDS, BenchmarkPlan, draw_plan as draw_any_plan
 from simulation.benchmark_scenes import CYCLE, make_simulator, place
-from simulation.environment import FPS, make_env, make_frame, reset
+from simulation.environment import FPS, check_simulator, make_env, make_frame
 from simulation.generator import make_episode
-from test_demo_dataset import mujoco_gl  # noqa: F401 - a fixture
 
 DRAWER, PICK_PLACE, SIZE = "drawer-open-v3", "pick-place-v3", 16
 
@@ -167,7 +166,8 @@ def test_images_are_those_of_lerobots_environment():
     plan = draw_plan(DRAWER)
     frames, _, truth = play(plan, draw=True)
     env = make_simulator(DRAWER, SIZE)
-    reset(env, plan.seed, plan.start)
+    env._env.hand_init_pos = env._env.init_config["hand_init_pos"] + np.array(plan.start)
+    env.reset(seed=plan.seed)
     for i in range(np.argmax(truth["success"])):  # LeRobot's ends there
         observation, _, _, _, info = env.step(frames[i]["action"])
         expected = make_frame(observation, frames[i + 1]["action"])
@@ -279,3 +279,16 @@ def test_cr5_labels_go_through_the_switches(tmp_path):
     (episode,) = load_cr5_truth(tmp_path)
     assert episode["switch"][[0, 20, 40, 60, 80, 100]].tolist() == [0, 0.25, 0.5, 0.75, 1, 1]
     assert episode["linear"][[0, 5, 50, 95, 100]] == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_unknown_task():
+    with pytest.raises(SystemExit, match="no task 'make-tea-v3' in Meta-World; there are: assembly-v3"):
+        check_simulator("make-tea-v3")
+
+
+def test_an_unusable_mujoco_is_one_line(monkeypatch):
+    import mujoco
+
+    monkeypatch.setattr(mujoco, "mjNEQDATA", 12)
+    with pytest.raises(SystemExit, match="mujoco<3.17"):
+        check_simulator(DRAWER)

@@ -79,7 +79,7 @@ def check_pictures(cwd: Path, episodes: list[int]) -> None:
 
 
 def test_demo_data_set(tmp_path):
-    """make train && make visualise, in miniature."""
+    """make train && make visualise, in miniature, and the policy on the simulated robot."""
     run(
         sys.executable, ROOT / "scripts/demo_dataset.py", "--episodes", 4, "--failures", 0,
         "--image-size", 64, "--output-dir", "demo", cwd=tmp_path,
@@ -89,6 +89,13 @@ def test_demo_data_set(tmp_path):
     summary = visualise(tmp_path, checkpoint)
     assert [episode["episode"] for episode in summary["episodes"]] == [3]
     check_pictures(tmp_path, [3])
+    output = run(
+        sys.executable, ROOT / "scripts/simulate.py", "--policy-path", checkpoint, "--episodes", 1, "--seconds", 2,
+        "--failures", "none", "slip", "--output", "rollouts.json", cwd=tmp_path,
+    )  # fmt: skip
+    assert "seed 1000, slip: not lifted after 20 frames, reward" in output and "none: 0 of 1 done" in output
+    rollouts = json.loads((tmp_path / "rollouts.json").read_text())
+    assert [len(rollout["reward"]) for rollout in rollouts] == [20, 20]
 
 
 @pytest.mark.skipif(REAL_DATASET is None, reason="REAL_DATASET is not set: the folder of cr5_banana")

@@ -14,7 +14,6 @@ from simulation.generator import make_episode
 from simulation.so101.episodes import make_arm, make_recipe, play_motion
 from simulation.so101.motions import plan_motion
 from simulation.so101.plans import BLOCKS, FAILURE_KINDS, FPS, PICK_PLACE, SHOW, TASKS, draw_plan
-from test_demo_dataset import mujoco_gl  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.usefixtures("mujoco_gl")
 SIZE = 16

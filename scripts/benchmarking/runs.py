@@ -7,11 +7,28 @@ from pathlib import Path
 
 import torch
 from shared.cli import UserError
-from shared.training import DEMO_FLAGS, make_command
+from shared.training import make_command
 
 from benchmarking.tasks import Task
 
-# What is compared: lerobot-train's flags beside those of the demo.
+# Every training is from scratch, at a size that two CPU cores manage in minutes.
+FLAGS = {
+    "steps": "500",
+    "batch_size": "8",
+    "log_freq": "50",
+    "save_freq": "500",
+    "num_workers": "2",
+    "policy.pretrained_backbone_weights": "null",
+    "policy.optimizer_lr": "1e-4",
+    "policy.optimizer_lr_backbone": "1e-4",
+    "policy.chunk_size": "40",
+    "policy.n_action_steps": "10",
+    "policy.dim_model": "256",
+    "policy.dim_feedforward": "1024",
+    "policy.n_encoder_layers": "2",
+    "policy.n_vae_encoder_layers": "2",
+}
+# What is compared: lerobot-train's flags beside those.
 VARIANTS = {
     "original": {"policy.type": "rewact", "policy.reward_head": "decoder"},
     "ours": {"policy.type": "rewact"},
@@ -42,7 +59,7 @@ def train(run: Path, task: Task, seed: int, flags: dict[str, str], module: str |
         run: the output folder.
         task: to train on.
         seed: of lerobot-train.
-        flags: of lerobot-train, which win over the demo's and the task's.
+        flags: of lerobot-train, which win over the benchmark's and the task's.
         module: in the place of lerobot-train, None for that.
     """
     checkpoint = checkpoint_of(run)
@@ -50,7 +67,7 @@ def train(run: Path, task: Task, seed: int, flags: dict[str, str], module: str |
         return checkpoint
     shutil.rmtree(run, ignore_errors=True)  # an interrupted one
     flags = (
-        DEMO_FLAGS
+        FLAGS
         | {
             "dataset.repo_id": f"local/{task.name}",
             "dataset.root": str(task.train),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from shared.cli import UserError, parse_episodes
 
-DEMO_TASK = "drawer-open-v3"
+DEMO_TASK = "so101-cube-on-plate"
 DEMO_DIR = Path("outputs/demo")
 # The demo trains from scratch, so that it needs no download, at a size that two CPU cores manage in minutes.
 DEMO_FLAGS = {
@@ -39,9 +39,7 @@ def make_demo_dataset() -> dict[str, str]:
     """Make the demo dataset, unless it is there. Returns the flags that train on it."""
     script = Path(__file__).parents[1] / "demo_dataset.py"
     # In a process of its own, where the simulator's OpenGL context stays. It prints its own errors.
-    code = subprocess.run(
-        [sys.executable, script, f"--task={DEMO_TASK}", f"--output-dir={DEMO_DIR}"]
-    ).returncode
+    code = subprocess.run([sys.executable, script, f"--output-dir={DEMO_DIR}"]).returncode
     if code:
         sys.exit(code)
     root = DEMO_DIR / DEMO_TASK

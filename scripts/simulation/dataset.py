@@ -39,10 +39,10 @@ class Wanted:
     episodes: Sequence[tuple[str, int]]
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, image_size: int = 96) -> None:
     """The arguments of every command that makes datasets in the simulator."""
     # fmt: off
-    parser.add_argument("--image-size", type=int, default=96,
+    parser.add_argument("--image-size", type=int, default=image_size,
         help="width and height of the images")
     parser.add_argument("--seed", type=int, default=0,
         help="the same seed makes the same episodes")
@@ -100,7 +100,7 @@ def workers(n: int):
     if method == "forkserver":
         from multiprocessing import forkserver
 
-        context.set_forkserver_preload(["lerobot.envs.metaworld"])
+        context.set_forkserver_preload(["lerobot.envs.metaworld", "lerobot_robot_so101_sim"])
         forkserver.ensure_running()  # it imports while this process does its own imports
     pool = ProcessPoolExecutor(n, mp_context=context)
     try:

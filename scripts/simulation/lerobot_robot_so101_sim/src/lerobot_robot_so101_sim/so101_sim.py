@@ -41,7 +41,8 @@ class SO101Sim(Robot):
     def __init__(self, config: SO101SimConfig):
         super().__init__(config)
         self.config = config
-        self._table: PickPlace | None = None
+        self._table: PickPlace  # from connect() to disconnect()
+        self._is_connected = False
 
     @cached_property
     def observation_features(self) -> dict[str, type | tuple]:
@@ -54,7 +55,7 @@ class SO101Sim(Robot):
 
     @property
     def is_connected(self) -> bool:
-        return self._table is not None
+        return self._is_connected
 
     @check_if_already_connected
     def connect(self, calibrate: bool = True) -> None:
@@ -65,8 +66,8 @@ class SO101Sim(Robot):
         if sys.platform == "linux" and not has_screen:
             os.environ.setdefault("MUJOCO_GL", "egl")
         config = self.config
-        table = PickPlace(config.fps, config.image_size, config.seed, config.failures, config.day)
         try:
+            table = PickPlace(config.fps, config.image_size, config.seed, config.failures, config.day)
             table.reset()
             table.look(CAMERAS[0])
         except Exception as error:  # of many types, by backend
@@ -74,14 +75,13 @@ class SO101Sim(Robot):
                 f"MuJoCo cannot draw with MUJOCO_GL={os.environ.get('MUJOCO_GL', '')} ({error}): "
                 "set MUJOCO_GL=egl or MUJOCO_GL=osmesa, after apt-get install libegl1 libgl1 libgl1-mesa-dri"
             ) from error
-        self._table = table
+        self._table, self._is_connected = table, True
         self._begin()
 
     @check_if_not_connected
     def disconnect(self) -> None:
-        assert self._table is not None
         self._table.arm.close()
-        self._table = None
+        self._is_connected = False
 
     @property
     def is_calibrated(self) -> bool:
