@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--episodes",
         help="episodes to train on, such as 0-39 or 0,3,5-7 (default: all)")
     parser.add_argument("--steps", type=int,
-        help="training steps (default: LeRobot's, 500 in the demo)")
+        help="training steps (default: LeRobot's, 600 in the demo)")
     parser.add_argument("--output", type=Path,
         help="folder for the run (default: outputs/train/NAME-TIME)")
     parser.add_argument("--wandb", choices=["online", "offline", "disabled"], default="disabled",

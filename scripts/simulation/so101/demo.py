@@ -27,7 +27,12 @@ from simulation.so101.plans import FPS, PICK_PLACE, SO101Plan
 FAILURE_KINDS = ("slip", "missing", "moved")
 IMAGE_SIZE = 64
 FASTEST = 1.15  # times the usual speed; the slowest is as much slower
-HOLD_S = 0.3  # seconds for which the arm stays at its end
+# Seconds for which the arm stays at its end. In that time a policy learns that there is nothing left to do, and its
+# reward that this is not the start.
+HOLD_S = 1.0
+# Range of how far the gripper opens, in radians. Were it always the same, a policy that opens it by a little less would
+# look like none of the demonstrations to the evidence of failure.
+OPENINGS = 0.72, 1.08
 # Metres from the cube's middle to where the expert takes it. One jaw does not move: this leaves as much room between
 # the cube and each of them.
 BESIDE = np.array([0.0, -0.011])
@@ -41,6 +46,7 @@ class DemoPlan:
         seed: of where the robot's cube and plate are.
         aim: where a missing cube is looked for, in metres on the table.
         durations: (12,) factors on the parts of the motion.
+        openings: of the gripper before and after it holds the cube, in radians.
         speed: of the whole motion, 1 for the usual one.
     """
 
@@ -48,6 +54,7 @@ class DemoPlan:
     seed: int
     aim: tuple[float, float]
     durations: tuple[float, ...]
+    openings: tuple[float, float]
     speed: float
 
 
@@ -56,14 +63,18 @@ def draw_plan(task: str, kind: str, index: int, rng: np.random.Generator) -> Dem
         kind=kind,
         seed=draw_seed(rng),
         aim=tuple(rng.uniform(*CUBES).tolist()),
-        durations=tuple(rng.uniform(0.9, 1.1, 12).tolist()),
+        durations=tuple(rng.uniform(0.8, 1.2, 12).tolist()),
+        openings=tuple(rng.uniform(*OPENINGS, 2).tolist()),
         speed=float(np.exp(rng.uniform(-np.log(FASTEST), np.log(FASTEST)))),
     )
 
 
 def describe(task: str) -> str:
     """The task in words; exit with one line where the simulator cannot run it."""
-    assets()
+    try:
+        assets()
+    except ModuleNotFoundError as error:
+        raise SystemExit(str(error)) from None
     return TASK
 
 
@@ -93,6 +104,7 @@ def plan_commands(robot: SO101Sim, plan: DemoPlan) -> np.ndarray | None:
             place=tuple(truth.plate), home=(0.0,) * 5, durations=plan.durations, factors=(plan.speed,), changes=(),
             stalls=(), hold=HOLD_S, fraction=0.0, day=SAME, seed=0,
         ),
+        plan.openings,
     )  # fmt: skip
     return None if motion is None else to_units(motion.commands)
 

@@ -28,7 +28,9 @@ class Motion:
     lost: float
 
 
-def plan_waypoints(arm: Arm, plan: SO101Plan, home: np.ndarray) -> tuple[list, dict[str, int]] | None:
+def plan_waypoints(
+    arm: Arm, plan: SO101Plan, home: np.ndarray, openings: tuple[float, float]
+) -> tuple[list, dict[str, int]] | None:
     """The motion's parts as (joint angles (5,), gripper, seconds), and the index of some of them; None if out of reach.
 
     The first part is the start and takes no time.
@@ -37,8 +39,8 @@ def plan_waypoints(arm: Arm, plan: SO101Plan, home: np.ndarray) -> tuple[list, d
     high = BLOCK + LIFT
     carry = 1.0 if plan.task == PICK_PLACE else 0.9
     targets: list[tuple] = [  # name, place, height, gripper, seconds
-        ("hover", plan.aim, above, OPEN, 1.2),
-        ("down", plan.aim, at, OPEN, 0.8),
+        ("hover", plan.aim, above, openings[0], 1.2),
+        ("down", plan.aim, at, openings[0], 0.8),
         ("close", None, None, CLOSED, 0.6),
         ("lift", plan.aim, high, CLOSED, 0.7),
         *(
@@ -48,8 +50,8 @@ def plan_waypoints(arm: Arm, plan: SO101Plan, home: np.ndarray) -> tuple[list, d
         ),
         ("carry", plan.place, high, CLOSED, carry),
         ("lower", plan.place, at + 0.003, CLOSED, 0.8),
-        ("open", None, None, OPEN, 0.5),
-        ("leave", plan.place, above, OPEN, 0.6),
+        ("open", None, None, openings[1], 0.5),
+        ("leave", plan.place, above, openings[1], 0.6),
     ]
     joints, seed = home, None
     parts, names = [(home, HALF_OPEN, 0.0)], {}
@@ -65,9 +67,13 @@ def plan_waypoints(arm: Arm, plan: SO101Plan, home: np.ndarray) -> tuple[list, d
     return parts, names
 
 
-def plan_motion(arm: Arm, plan: SO101Plan) -> Motion | None:
-    """The motion of an episode, None if a place is out of reach."""
-    found = plan_waypoints(arm, plan, HOME + np.array(plan.home))
+def plan_motion(arm: Arm, plan: SO101Plan, openings: tuple[float, float] = (OPEN, OPEN)) -> Motion | None:
+    """The motion of an episode, None if a place is out of reach.
+
+    Args:
+        openings: of the gripper's joint before and after it holds the block, in radians.
+    """
+    found = plan_waypoints(arm, plan, HOME + np.array(plan.home), openings)
     if found is None:
         return None
     parts, names = found

