@@ -11,7 +11,7 @@ from lerobot_robot_so101_sim.scene import FAR
 TASK = "Put the cube onto the plate"
 CAMERAS = ("front", "side")
 FIELDS_OF_VIEW = {"front": 28.0, "side": 28.0}  # degrees, close enough for small images
-CUBES = (0.2, -0.09), (0.26, 0.0)  # range of the cube's place, in metres
+CUBES = (0.205, -0.08), (0.25, -0.01)  # range of the cube's place, in metres
 PLATES = (0.2, 0.08), (0.24, 0.11)
 
 FAILURES = {
@@ -24,7 +24,7 @@ LIFTED = 0.05  # metres, the height of a cube that is carried
 DOWN = 0.03  # metres, the height of a cube that lies on the table or the plate
 AT_GOAL = 0.03  # metres between the middle of the cube and that of the plate
 NEAR = 0.085  # metres between the jaws and a cube that is about to be moved
-MOVED = 0.045  # metres by which it is moved, at least: a little more than its width
+MOVED = 0.038  # metres by which it is moved, at least: about its width
 SLICE = 10  # steps of the simulator after which failures are looked at again: 20 ms
 
 
