@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump check-bump series-figures pr \
-	demo-dataset train label visualise calibrate score benchmark benchmark-days benchmark-speed test test-upstream lint clean
+	demo demo-dataset train label visualise calibrate score benchmark benchmark-days benchmark-speed test test-upstream lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile

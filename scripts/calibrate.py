@@ -18,6 +18,7 @@ import sys
 import numpy as np
 from shared.checkpoint import read_json
 from shared.cli import UserError, format_episodes, run_cli
+from shared.next_step import rollout_command
 from shared.predict import predict_episode
 from shared.run import Opened, add_run_arguments, find_run, open_run
 
@@ -124,6 +125,9 @@ def main() -> None:
             file=sys.stderr,
         )
     print(f"written to {run.folder / 'config.json'}")
+    task = str(run.meta.tasks.index[0])
+    command = rollout_command(run.folder, run.meta.fps, task, run.train_config)
+    print(f"Next, let the arm stop by itself: {command}")
 
 
 if __name__ == "__main__":

@@ -165,6 +165,8 @@ def main() -> None:
     for warning in opened.choice.warnings:  # again where the metrics are read
         print(f"WARNING   {warning}", file=sys.stderr)
     print(f"written to {output_dir}: {len(drawn['episodes'])} videos and images, curves.png, summary.json")
+    if opened.choice.rule == "held-out" and opened.loaded.policy.config.reward_stop_threshold is None:
+        print(f"Next, find the reward at which the task counts as done: make calibrate POLICY={run.folder}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+#!/usr/bin/env python
+"""The whole journey in simulation: record, train, calibrate, and let the arm stop by itself.
+
+    make demo                 # minutes on two CPU cores
+    make demo LONG=1          # more training
+    make demo POLICY=outputs/train/RUN      # rollouts with a policy that is trained
+
+Each step is a command that you can run by itself; it is printed before it runs. With an arm on the desk you record with
+lerobot-record in the place of the first, and give lerobot-rollout your own --robot.*: see docs/ROBOT.md.
+"""
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from lerobot_robot_so101_sim.pick_place import TASK
+from shared.checkpoint import find_policy
+from shared.cli import UserError, at_least, run_cli
+from shared.next_step import DEMO_ROLLOUTS, demo_rollout_flags
+from shared.rendering import choose_mujoco_gl
+from shared.training import LONG_STEPS
+
+SCRIPTS = Path(__file__).parent
+
+
+def parse_args() -> argparse.Namespace:
+    # fmt: off
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--long", action="store_true",
+        help=f"train for {LONG_STEPS} steps")
+    parser.add_argument("--policy-path", metavar="PATH",
+        help="a run on the demo dataset; nothing is trained")
+    parser.add_argument("--output", type=Path, default=Path("outputs/train/demo"),
+        help="folder for the run")
+    parser.add_argument("--rollouts", type=int, default=4,
+        help="the number of episodes that the policy plays")
+    parser.add_argument("--failure", default="none,none,slip",
+        help="what goes wrong in them, in turn")
+    # fmt: on
+    args = parser.parse_args()
+    at_least(parser, args, rollouts=1)
+    return args
+
+
+def step(what: str, shown: str, command: list[str]) -> None:
+    """Print a step and its command, and run it. Its failure ends the demo with its exit code."""
+    print(f"\n== {what}\n   {shown}\n", flush=True)
+    code = subprocess.run(command).returncode
+    if code:
+        sys.exit(code)
+
+
+def script(name: str, *args: str) -> list[str]:
+    return [sys.executable, str(SCRIPTS / f"{name}.py"), *args]
+
+
+def main() -> None:
+    args = parse_args()
+    os.environ["MUJOCO_GL"] = choose_mujoco_gl()
+    if args.policy_path is None:
+        if args.output.exists():
+            raise UserError(
+                f"{args.output} is there: make demo POLICY={args.output} goes on with it, or remove it."
+            )
+        step("1. Record demonstrations by a scripted expert", "make demo-dataset", script("demo_dataset"))
+        steps = ["--steps", str(LONG_STEPS)] if args.long else []
+        step(
+            "2. Train RewACT on them",
+            f"make train OUTPUT={args.output}" + (f" STEPS={LONG_STEPS}" if args.long else ""),
+            script("train", "--output", str(args.output), *steps),
+        )
+        args.policy_path = str(args.output)
+    step(
+        "3. Find the reward at which the task counts as done, on demonstrations that were held out",
+        f"make calibrate POLICY={args.policy_path}",
+        script("calibrate", "--policy-path", args.policy_path),
+    )
+    checkpoint, _ = find_policy(args.policy_path)
+    flags = demo_rollout_flags(checkpoint, TASK, args.rollouts, args.failure)
+    shutil.rmtree(DEMO_ROLLOUTS, ignore_errors=True)  # of the last demo
+    step(
+        "4. Let the arm do it: each episode ends by itself, when the task is done or has failed",
+        shlex.join([".venv/bin/lerobot-rollout", *flags]),
+        [str(Path(sys.executable).with_name("lerobot-rollout")), *flags],
+    )
+    print(
+        f"\nRecorded: {DEMO_ROLLOUTS}\nNext, see the reward of these episodes: make visualise POLICY={args.policy_path} "
+        f"DATASET=local/{DEMO_ROLLOUTS.name} ROOT={DEMO_ROLLOUTS}"
+    )
+    print("The same with an arm on the desk: docs/ROBOT.md")
+
+
+if __name__ == "__main__":
+    run_cli(main)

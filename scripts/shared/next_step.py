@@ -1,0 +1,68 @@
+"""The rollout that comes after training and calibration, as the scripts print it."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from shared.training import DEMO_DIR, DEMO_FPS, DEMO_TASK
+
+DEMO_ROLLOUTS = DEMO_DIR / "rollout_so101"
+DEMO_ARM = {"type": "so101_sim"}
+# What a user fills in; docs/ROBOT.md has it side by side with the demo's.
+ARM = {"type": "so101_follower", "port": "/dev/ttyACM0", "id": "my_arm", "cameras": "{...}"}
+
+
+def is_demo(train_config: dict[str, Any] | None) -> bool:
+    """Whether a policy was trained on the demo dataset, by its train_config.json."""
+    root = ((train_config or {}).get("dataset") or {}).get("root") or ""
+    return Path(root).name == DEMO_TASK
+
+
+def rollout_flags(
+    checkpoint: Path, fps: int, task: str, arm: dict[str, str], dataset: dict[str, str]
+) -> list[str]:
+    """The flags of a lerobot-rollout that records episodes, and ends each when the policy says that it is done.
+
+    Args:
+        checkpoint: a pretrained_model folder with a calibrated threshold.
+        fps: frames per second of the training data.
+        task: in words.
+        arm: flags below --robot.
+        dataset: flags below --dataset; the others are LeRobot's defaults.
+    """
+    flags = {
+        "policy.path": str(checkpoint),
+        **{f"robot.{name}": value for name, value in arm.items()},
+        "fps": str(fps),
+        "strategy.type": "episodic",
+        "stop_on_reward": "true",
+        "stop_on_failure": "true",
+        "dataset.fps": str(fps),
+        "dataset.single_task": task,
+        "dataset.push_to_hub": "false",
+        **{f"dataset.{name}": value for name, value in dataset.items()},
+    }
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def demo_rollout_flags(
+    checkpoint: Path, task: str, episodes: int = 4, failure: str = "none,none,slip"
+) -> list[str]:
+    """The demo's: episodes with the simulated arm, in which something goes wrong in turn."""
+    dataset = {
+        "repo_id": f"local/{DEMO_ROLLOUTS.name}",
+        "root": str(DEMO_ROLLOUTS),
+        "num_episodes": str(episodes),
+        "episode_time_s": "20",
+        "reset_time_s": "2",
+    }
+    return rollout_flags(checkpoint, DEMO_FPS, task, DEMO_ARM | {"failure": failure}, dataset)
+
+
+def rollout_command(checkpoint: Path, fps: int, task: str, train_config: dict[str, Any] | None) -> str:
+    """The command line for a policy: the demo's, or that of an arm on the desk."""
+    if is_demo(train_config):
+        flags = demo_rollout_flags(checkpoint, task)
+    else:
+        flags = rollout_flags(checkpoint, fps, task, ARM, {"repo_id": "me/rollout_1"})
+    return shlex.join([".venv/bin/lerobot-rollout", *flags])
