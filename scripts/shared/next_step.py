@@ -34,6 +34,7 @@ def rollout_flags(
         "policy.path": str(checkpoint),
         **{f"robot.{name}": value for name, value in arm.items()},
         "fps": str(fps),
+        "play_sounds": "false",
         "strategy.type": "episodic",
         "stop_on_reward": "true",
         "stop_on_failure": "true",

@@ -45,6 +45,7 @@ def roll_out(
     failure: str = "none",
     seconds: float = 20.0,
     after: float = 4.0,
+    watch: Callable[[], object] | None = None,
 ) -> Rollout:
     """One episode, of `seconds` of simulated time or until `after` seconds after the task was done.
 
@@ -52,6 +53,7 @@ def roll_out(
         robot: connected, with real_time=False.
         policy, preprocessor, postprocessor: of `load_policy`.
         seed, failure: of `SO101Sim.reset`.
+        watch: called in every frame, before the arm is commanded.
     """
     features = hw_to_dataset_features(robot.observation_features, "observation")
     features |= hw_to_dataset_features(robot.action_features, "action")
@@ -69,6 +71,8 @@ def roll_out(
         details = {} if reward is None else {"reward": reward} | policy.reward_details()
         for name, values in said.items():
             values.append(details[name].item() if details else np.nan)
+        if watch is not None:
+            watch()
         reasons += [reason for reason in details.get("reasons", []) if reason]
         robot.send_action(make_robot_action(postprocessor(action), features))
         done.append(robot.truth.done)
