@@ -1,6 +1,7 @@
 """scripts/shared/predict.py: the rewards do not depend on how the frames are read."""
 
 import numpy as np
+import pytest
 import torch
 from shared import predict
 from shared.frames import rows_of_episode
@@ -37,6 +38,18 @@ def test_the_command_before_a_frame_is_the_action_of_the_frame_before(
     mean, std = (torch.as_tensor(meta.stats["action"][key], dtype=torch.float32) for key in ("mean", "std"))
     actions = [loaded.dataset[row]["action"] for row in rows_of_episode(loaded.dataset, 2)]
     torch.testing.assert_close(command[1:] * std + mean, torch.stack(actions[:-1]), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_dataset_without_the_policys_actions_says_that_nothing_notices_a_failure(
+    checkpoint, meta, data_set, monkeypatch, capsys, needed
+):
+    monkeypatch.setattr(predict, "needs_commands", lambda policy: needed)
+    load_with_dataset(checkpoint, meta, data_set, [1], "cpu")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setitem(meta.features["action"], "shape", (5,))
+    load_with_dataset(checkpoint, meta, data_set, [1], "cpu")
+    assert ("no failure is noticed" in capsys.readouterr().err) == needed
 
 
 def test_the_filter_alone_follows_the_pace_of_the_demonstrations(checkpoint, meta, data_set):

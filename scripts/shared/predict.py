@@ -12,6 +12,7 @@ The commands that the evidence compares are those of the recording. In front of 
 """
 
 import contextlib
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,11 +70,22 @@ def before(actions: Tensor) -> Tensor:
 
 def actions_before(policy: torch.nn.Module, dataset: LeRobotDataset, rows: Sequence[int]) -> Tensor | None:
     """The (T, A) action before each of an episode's frames, None where the dataset has none that is like the policy's."""
-    feature = dataset.meta.features.get(ACTION)
-    if feature is None or tuple(feature["shape"]) != tuple(policy.config.action_feature.shape):
+    if not has_commands(policy, dataset.meta):
         return None
     column = dataset.hf_dataset.with_format("numpy", columns=[ACTION])[list(rows)][ACTION]
     return before(torch.as_tensor(np.stack(column), dtype=torch.float32))
+
+
+def has_commands(policy: torch.nn.Module, meta: LeRobotDatasetMetadata) -> bool:
+    """Whether a dataset has actions like the policy's."""
+    feature = meta.features.get(ACTION)
+    return feature is not None and tuple(feature["shape"]) == tuple(policy.config.action_feature.shape)
+
+
+def needs_commands(policy: torch.nn.Module) -> bool:
+    """Whether the evidence of a policy compares states after the same command."""
+    verdict = getattr(policy.model.reward_head, "verdict", None)
+    return verdict is not None and bool(verdict.fitted) and any(s.commanded for s in verdict.sources)
 
 
 def reward_of(policy: torch.nn.Module, evidence: RewardEvidence) -> Tensor:
@@ -181,6 +193,12 @@ def load_with_dataset(
     """
     policy, preprocessor, _ = load_policy(folder, device, overrides)
     inputs = match_inputs(policy.config, preprocessor, meta)
+    if needs_commands(policy) and not has_commands(policy, meta):
+        print(
+            f"WARNING   {meta.repo_id} has no actions like the policy's: its gripper is not compared with the "
+            "demonstrations, and no failure is noticed.",
+            file=sys.stderr,
+        )
     tolerance_s = (read_train_config(folder) or {}).get("tolerance_s") or TOLERANCE_S
     return Loaded(policy, preprocessor, open_dataset(meta, root, episodes, inputs, tolerance_s), inputs)
 
