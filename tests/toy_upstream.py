@@ -192,6 +192,7 @@ def make_project(folder: Path) -> Project:
     project = Project(folder / "my project", home, upstream.path)
     (project.path / "scripts").mkdir(parents=True)
     for name in TOOL:
+        (project.path / name).parent.mkdir(parents=True, exist_ok=True)
         copy = shutil.copytree if (REPO / name).is_dir() else shutil.copy2
         copy(REPO / name, project.path / name)
     shutil.copy2(REPO / ".gitattributes", project.path)

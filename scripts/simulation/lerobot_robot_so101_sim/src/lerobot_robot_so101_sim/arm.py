@@ -1,5 +1,6 @@
 """The simulated SO-101: reset, command the joints, read them, and look through the cameras."""
 
+import atexit
 from collections.abc import Sequence
 from typing import Any
 
@@ -196,6 +197,7 @@ class Arm:
             self._renderer = mujoco.Renderer(self.model, 2 * size, 2 * size)
             for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
                 self._renderer.scene.flags[flag] = 0
+            atexit.register(self.close)  # runs before MuJoCo's own, which was registered before
         self._renderer.update_scene(self.data, camera)
         pixels = self._renderer.render().reshape(size, 2, size, 2, 3)
         return pixels.mean(axis=(1, 3)).round().astype(np.uint8)
@@ -205,3 +207,4 @@ class Arm:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+            atexit.unregister(self.close)

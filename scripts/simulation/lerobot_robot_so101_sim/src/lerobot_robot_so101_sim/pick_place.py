@@ -18,12 +18,13 @@ FAILURES = {
     "none": "nothing goes wrong",
     "slip": "the cube slips out of the jaws once it is lifted, and they cannot hold it any more",
     "missing": "there is no cube",
-    "moved": "somebody puts the cube elsewhere when the jaws come near it for the first time",
+    "moved": "somebody puts the cube elsewhere when the open jaws are above it for the first time",
 }
 LIFTED = 0.05  # metres, the height of a cube that is carried
 DOWN = 0.03  # metres, the height of a cube that lies on the table or the plate
 AT_GOAL = 0.03  # metres between the middle of the cube and that of the plate
-NEAR = 0.085  # metres between the jaws and a cube that is about to be moved
+ABOVE = 0.03  # metres on the table between the jaws and a cube that is about to be moved
+OPENED = 0.5  # radians, the gripper's joint when it is about to take the cube; at home it is half open
 MOVED = 0.038  # metres by which it is moved, at least: about its width
 SLICE = 10  # steps of the simulator after which failures are looked at again: 20 ms
 
@@ -139,4 +140,5 @@ class PickPlace:
     def _is_time(self) -> bool:
         if self.failure == "slip":
             return self._lifted
-        return bool(np.linalg.norm(self.arm.jaws - self.arm.block) < NEAR)
+        above = np.linalg.norm(self.arm.jaws[:2] - self.arm.block[:2]) < ABOVE
+        return bool(above and self.arm.joints[5] > OPENED)
