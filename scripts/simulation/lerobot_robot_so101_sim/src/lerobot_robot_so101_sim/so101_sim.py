@@ -80,6 +80,8 @@ class SO101Sim(Robot):
 
     @check_if_not_connected
     def disconnect(self) -> None:
+        if self._commanded:
+            self._say_end()
         self._table.arm.close()
         self._is_connected = False
 
@@ -117,13 +119,10 @@ class SO101Sim(Robot):
         self._follow_clock()
         self._looks += 1
         if self._is_reset_phase():
-            ended = self.truth
+            self._say_end()
             self._table.tidy_up()
             self._begin()
-            logger.info(
-                f"The cube was {'' if ended.done else 'not '}on the plate at the end of episode {ended.episode} "
-                f"(failure: {ended.failure}). A person puts it elsewhere (next failure: {self.truth.failure})."
-            )
+            logger.info(f"A person puts the cube elsewhere (next failure: {self.truth.failure}).")
         joints = dict(zip(NAMES, to_units(self._table.arm.joints).tolist(), strict=True))
         return joints | {camera: self._table.look(camera) for camera in CAMERAS}
 
@@ -145,6 +144,14 @@ class SO101Sim(Robot):
             self._table.advance(arm.steps_per_frame)
         sent = dict(zip(NAMES, to_units(arm.command).tolist(), strict=True))
         return {name: sent[name] for name in action}
+
+    def _say_end(self) -> None:
+        """Log how an episode has ended."""
+        ended = self.truth
+        logger.info(
+            f"The cube was {'' if ended.done else 'not '}on the plate at the end of episode {ended.episode} "
+            f"(failure: {ended.failure})."
+        )
 
     def _begin(self) -> None:
         """Note that an episode begins."""
