@@ -56,11 +56,11 @@ pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/na
 	@$(PATCHES) $(where) pr $(call flag,fork,$(FORK)) $(call flag,branch,$(BRANCH)) $(call flag,base,$(BASE))
 
 ## Train and look
-demo: apply ## the whole journey in simulation: record, train, calibrate, and an arm that stops by itself (LONG=1 POLICY= ARGS=)
-	@$(PYTHON) scripts/demo.py $(if $(LONG),--long) $(call flag,policy-path,$(POLICY)) $(ARGS)
+demo: apply ## the whole journey in simulation: record, train, calibrate, and an arm that stops by itself (POLICY= ARGS=)
+	@$(PYTHON) scripts/demo.py $(call flag,policy-path,$(POLICY)) $(ARGS)
 
 demo-dataset: setup ## make the demo dataset: a scripted expert on the simulated SO-101
-	@$(PYTHON) scripts/demo_dataset.py $(ARGS)
+	@$(PYTHON) scripts/demo_dataset.py $(ARGS) && echo "Next, train on it: make train"
 
 train: apply ## train RewACT, on the demo dataset or on DATASET= (ROOT= EPISODES= STEPS= OUTPUT= WANDB= ARGS=)
 	@$(PYTHON) scripts/train.py $(call flag,dataset,$(DATASET)) $(call flag,root,$(ROOT)) \

@@ -2,7 +2,6 @@
 """The whole journey in simulation: record, train, calibrate, and let the arm stop by itself.
 
     make demo                 # minutes on two CPU cores
-    make demo LONG=1          # more training
     make demo POLICY=outputs/train/RUN      # rollouts with a policy that is trained
 
 Each step is a command that you can run by itself; it is printed before it runs. With an arm on the desk you record with
@@ -12,7 +11,6 @@ lerobot-record in the place of the first, and give lerobot-rollout your own --ro
 import argparse
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,9 +18,8 @@ from pathlib import Path
 from lerobot_robot_so101_sim.pick_place import TASK
 from shared.checkpoint import find_policy
 from shared.cli import UserError, at_least, run_cli
-from shared.next_step import DEMO_ROLLOUTS, demo_rollout_flags
+from shared.next_step import demo_rollout_flags, free_rollouts
 from shared.rendering import choose_mujoco_gl
-from shared.training import LONG_STEPS
 
 SCRIPTS = Path(__file__).parent
 
@@ -30,8 +27,6 @@ SCRIPTS = Path(__file__).parent
 def parse_args() -> argparse.Namespace:
     # fmt: off
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--long", action="store_true",
-        help=f"train for {LONG_STEPS} steps")
     parser.add_argument("--policy-path", metavar="PATH",
         help="a run on the demo dataset; nothing is trained")
     parser.add_argument("--output", type=Path, default=Path("outputs/train/demo"),
@@ -67,11 +62,10 @@ def main() -> None:
                 f"{args.output} is there: make demo POLICY={args.output} goes on with it, or remove it."
             )
         step("1. Record demonstrations by a scripted expert", "make demo-dataset", script("demo_dataset"))
-        steps = ["--steps", str(LONG_STEPS)] if args.long else []
         step(
             "2. Train RewACT on them",
-            f"make train OUTPUT={args.output}" + (f" STEPS={LONG_STEPS}" if args.long else ""),
-            script("train", "--output", str(args.output), *steps),
+            f"make train OUTPUT={args.output}",
+            script("train", "--output", str(args.output)),
         )
         args.policy_path = str(args.output)
     step(
@@ -80,16 +74,16 @@ def main() -> None:
         script("calibrate", "--policy-path", args.policy_path),
     )
     checkpoint, _ = find_policy(args.policy_path)
-    flags = demo_rollout_flags(checkpoint, TASK, args.rollouts, args.failure)
-    shutil.rmtree(DEMO_ROLLOUTS, ignore_errors=True)  # of the last demo
+    root = free_rollouts()
+    flags = demo_rollout_flags(checkpoint, TASK, root, args.rollouts, args.failure)
     step(
         "4. Let the arm do it: each episode ends by itself, when the task is done or has failed",
         shlex.join([".venv/bin/lerobot-rollout", *flags]),
         [str(Path(sys.executable).with_name("lerobot-rollout")), *flags],
     )
     print(
-        f"\nRecorded: {DEMO_ROLLOUTS}\nNext, see the reward of these episodes: make visualise POLICY={args.policy_path} "
-        f"DATASET=local/{DEMO_ROLLOUTS.name} ROOT={DEMO_ROLLOUTS}"
+        f"\nRecorded: {root}\nNext, see the reward of these episodes: make visualise POLICY={args.policy_path} "
+        f"DATASET=local/{root.name} ROOT={root}"
     )
     print("The same with an arm on the desk: docs/ROBOT.md")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from shared.next_step import DEMO_ROLLOUTS, demo_rollout_flags, is_demo, rollout_command
+from shared.next_step import demo_rollout_flags, free_rollouts, is_demo, rollout_command
 from shared.training import DEMO_DIR, DEMO_TASK
 
 from lerobot.configs import FeatureType, PolicyFeature
@@ -57,7 +57,8 @@ def checkpoint(tmp_path_factory) -> Path:
 def test_the_printed_rollout_runs_and_stops_by_itself(checkpoint, tmp_path, mujoco_gl):
     """Two episodes of at most 20 s, each of which ends when the reward has been high for half a second. Over 20 s: a
     process of its own that imports torch and drives the arm in real time."""
-    flags = demo_rollout_flags(checkpoint, "Put the cube onto the plate", episodes=2, failure="none")
+    root = DEMO_DIR / "rollout_so101"
+    flags = demo_rollout_flags(checkpoint, "Put the cube onto the plate", root, episodes=2, failure="none")
     flags.remove("--stop_on_failure=true")  # this policy has no evidence
     env = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "MUJOCO_GL": mujoco_gl}
     ran = subprocess.run(
@@ -67,7 +68,7 @@ def test_the_printed_rollout_runs_and_stops_by_itself(checkpoint, tmp_path, mujo
     assert ran.returncode == 0, output
     assert output.count("Task done, the episode ends: the predicted reward was") == 2
     assert "The cube was not on the plate at the end of episode 0" in output
-    recorded = LeRobotDataset("local/rollout", root=tmp_path / DEMO_ROLLOUTS)
+    recorded = LeRobotDataset("local/rollout", root=tmp_path / root)
     assert recorded.num_episodes == 2 and recorded.meta.robot_type == "so101_sim"
     assert max(recorded.meta.episodes["length"]) < 200
     rewards = torch.stack([recorded[i]["predicted_reward"] for i in range(len(recorded))])
@@ -84,6 +85,15 @@ def test_the_command_is_the_demos_or_that_of_an_arm_on_the_desk():
     differ = {flag.split("=")[0] for flag in set(demo) ^ set(desk)}
     assert all(name.startswith(("--robot.", "--dataset.")) or name == "--fps" for name in differ)
     assert is_demo(DEMO_CONFIG) and not is_demo(None) and not is_demo({"dataset": {"root": "data/cups"}})
+
+
+def test_recorded_rollouts_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = []
+    for _ in range(3):
+        folders.append(free_rollouts())
+        folders[-1].mkdir(parents=True)
+    assert [folder.name for folder in folders] == ["rollout_so101", "rollout_so101_2", "rollout_so101_3"]
 
 
 @pytest.mark.parametrize(

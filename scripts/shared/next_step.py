@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.training import DEMO_DIR, DEMO_FPS, DEMO_TASK
 
-DEMO_ROLLOUTS = DEMO_DIR / "rollout_so101"
+DEMO_ROLLOUTS = "rollout_so101"
 DEMO_ARM = {"type": "so101_sim"}
 # What a user fills in; docs/ROBOT.md has it side by side with the demo's.
 ARM = {"type": "so101_follower", "port": "/dev/ttyACM0", "id": "my_arm", "cameras": "{...}"}
@@ -46,13 +46,22 @@ def rollout_flags(
     return [f"--{name}={value}" for name, value in flags.items()]
 
 
+def free_rollouts() -> Path:
+    """A folder for the demo's rollouts that is not there yet: what was recorded before stays."""
+    folder, n = DEMO_DIR / DEMO_ROLLOUTS, 1
+    while folder.exists():
+        n += 1
+        folder = DEMO_DIR / f"{DEMO_ROLLOUTS}_{n}"
+    return folder
+
+
 def demo_rollout_flags(
-    checkpoint: Path, task: str, episodes: int = 4, failure: str = "none,none,slip"
+    checkpoint: Path, task: str, root: Path, episodes: int = 4, failure: str = "none,none,slip"
 ) -> list[str]:
-    """The demo's: episodes with the simulated arm, in which something goes wrong in turn."""
+    """The demo's: episodes with the simulated arm, in which something goes wrong in turn. They are recorded at `root`."""
     dataset = {
-        "repo_id": f"local/{DEMO_ROLLOUTS.name}",
-        "root": str(DEMO_ROLLOUTS),
+        "repo_id": f"local/{root.name}",
+        "root": str(root),
         "num_episodes": str(episodes),
         "episode_time_s": "20",
         "reset_time_s": "2",
@@ -63,7 +72,7 @@ def demo_rollout_flags(
 def rollout_command(checkpoint: Path, fps: int, task: str, train_config: dict[str, Any] | None) -> str:
     """The command line for a policy: the demo's, or that of an arm on the desk."""
     if is_demo(train_config):
-        flags = demo_rollout_flags(checkpoint, task)
+        flags = demo_rollout_flags(checkpoint, task, free_rollouts())
     else:
         flags = rollout_flags(checkpoint, fps, task, ARM, {"repo_id": "me/rollout_1"})
     return shlex.join([".venv/bin/lerobot-rollout", *flags])

@@ -17,7 +17,6 @@ from shared.cli import UserError, parse_episodes
 DEMO_TASK = "so101-cube-on-plate"
 DEMO_DIR = Path("outputs/demo")
 DEMO_FPS = 10
-LONG_STEPS = 2000  # of the demo, for more successes
 # The demo trains from scratch, so that it needs no download, at a size that two CPU cores manage in minutes.
 DEMO_FLAGS = {
     "steps": "600",
