@@ -5,7 +5,7 @@
     make benchmark-speed ARGS="--sizes 96x96 --repetitions 5"     # minutes
     make benchmark-speed ARGS="--device cuda --batch-size 32"
 
-RTC is not among it: LeRobot refuses ACT there, since ACT cannot continue a chunk.
+RTC is not measured: LeRobot refuses ACT there, because ACT cannot continue a chunk.
 ACT and RewACT take turns, so that whatever else the machine does slows both. A ratio is the median of the
 ratios of the turns, and the milliseconds are medians too. Prints a table, and writes all of it to --output.
 """

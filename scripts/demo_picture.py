@@ -22,7 +22,7 @@ from simulation.so101.rollouts import Rollout, roll_out
 
 from rewact.stopping import HOLD_S, StopRule, hold_frames
 
-SIZE = WIDTH, HEIGHT = 400, 300  # pixels of an image of the arm
+WIDTH, HEIGHT = 400, 300  # pixels of an image of the arm
 PLOT = 120  # pixels below it
 MARGIN = 10
 LOOK_AT, DISTANCE, AZIMUTH, ELEVATION = (0.17, 0.0, 0.08), 0.55, 145.0, -28.0  # metres and degrees
@@ -119,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--policy-path",
         help="a run of the demo (default: the newest run)")
-    parser.add_argument("--seeds", type=int, nargs=2, default=[1000, 1001],
+    parser.add_argument("--seeds", type=int, nargs=2, default=[2000, 2001],
         help="of the success and of the failure")
     parser.add_argument("--failure", default="slip",
         help="what goes wrong in the second")
