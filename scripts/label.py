@@ -142,10 +142,12 @@ def main() -> None:
     if args.suggest and args.dataset is None:
         raise UserError("--suggest needs --dataset, and --root if it is not in LeRobot's cache.")
     # after the checks, because this imports torch
-    from labelling.tools import save_labels
+    from rewact.keypoints import save_label_file
 
     episodes = merge(args) if args.merge else suggest(args)
-    save_labels(args.output, {"repo_id": args.dataset, "episodes": episodes} if args.dataset else episodes)
+    save_label_file(
+        args.output, {"repo_id": args.dataset, "episodes": episodes} if args.dataset else episodes
+    )
     print(f"written to {args.output}; train on it with --dataset.reward_labels={args.output}")
 
 

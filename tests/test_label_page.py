@@ -284,12 +284,18 @@ def test_label_episodes(browser, served):
     page.drag("[data-failed]", -2 * page.pixels_a_frame(), 0)
     page.wait(lambda: page.label()["failed_at"] == 9)
 
-    # a label that training would refuse is refused and taken back
+    # a success has not failed
     Select(browser.find_element(By.ID, "outcome")).select_by_value("success")
-    page.wait(lambda: "outcome is 'success', but failed_at is 9" in page.text("toast"))
-    page.wait(lambda: page.label()["outcome"] is None)
+    page.wait(lambda: page.label()["failed_at"] is None)
+    page.keys("z")
+    page.wait(lambda: page.label()["failed_at"] == 9)
+
+    # a label that training would refuse is refused and taken back
     page.keys("u")
     page.wait(lambda: page.text("episode") == "Episode 2")
+    Select(browser.find_element(By.ID, "outcome")).select_by_value("failure")
+    page.wait(lambda: "nothing says what its reward is" in page.text("toast"))
+    page.wait(lambda: page.label()["outcome"] is None)
     page.keys("x")
     page.saved()
     page.keys("g", "3", Keys.ENTER, "1")
@@ -310,6 +316,60 @@ def test_label_episodes(browser, served):
     page.keys(Keys.ESCAPE, "i")
     page.wait(lambda: "--dataset.reward_interpolation=pchip" in page.text("file"))
     assert not [entry for entry in browser.get_log("browser") if "422" not in entry["message"] and entry["level"] == "SEVERE"]  # fmt: skip
+
+
+def test_proposals_of_a_policy(browser, root):
+    """The doubtful ones first; accepted, changed, and not accepted while nobody knows how the episode ended."""
+    said = {"threshold": 0.9, "checkpoint": "outputs/run"}
+    entries = {
+        "0": {"outcome": "success", "proposed": {"stopped_by": "reward", "doubt": 0.1, **said}},
+        "1": {
+            "outcome": "success",
+            "proposed": {"stopped_by": "reward", "doubt": 0.8, "reason": "gripper 3", **said},
+        },
+        "2": {
+            "failed_at": 4,
+            "outcome": "failure",
+            "proposed": {"stopped_by": "failure", "doubt": 0.2, **said},
+        },
+        "3": {"proposed": {"stopped_by": None, "doubt": 1, **said}},
+    }
+    path = root / REWARD_LABELS_PATH
+    path.parent.mkdir()
+    path.write_text(json.dumps(entries))
+    served = Served(root)
+    try:
+        page = Page(browser, served.url)
+        listed = "return [...document.querySelectorAll('#episodes li')].map(e => e.innerText.split('\\n'))"
+        rows = [row[:2] for row in page.js(listed)]
+        assert rows[:4] == [["3", "open"], ["1", "success?"], ["2", "failed?"], ["0", "success?"]]
+        assert page.text("progress") == f"0 of {len(LENGTHS)} labelled"
+
+        assert page.text("episode") == "Episode 3" and "How did it end?" in page.text("proposal")
+        page.keys("a")
+        assert "nobody knows how this episode ended" in page.text("toast")
+        page.keys("o")
+        page.saved()
+        assert "A person has looked at it" in page.text("proposal")
+
+        page.keys("u")
+        assert page.text("episode") == "Episode 1"
+        assert "the reward stayed at 0.9 or above" in page.text("proposal")
+        assert "an alarm was raised on the way: gripper 3." in page.text("proposal")
+        page.keys("a")
+        page.saved()
+        page.keys("n", "o")  # the next one did not fail, says the person
+        page.keys("o")
+        page.saved()
+        labels = load_labels(path, LENGTHS, FPS)
+        assert [labels[i].is_open for i in range(4)] == [True, False, False, False]
+        assert (labels[2].outcome, labels[2].failed_at) == ("success", None)
+        page.keys("z", "z")
+        page.saved()
+        assert json.loads(path.read_text())["2"] == entries["2"]
+        assert page.text("progress") == f"2 of {len(LENGTHS)} labelled"
+    finally:
+        served.stop()
 
 
 def test_two_tabs(browser, served):

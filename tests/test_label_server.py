@@ -398,6 +398,7 @@ def test_what_did_not_change_stays_as_it_was(root):
             "failed_at": 7,
             "outcome": None,
             "exclude": False,
+            "proposed": None,
         }
         label["keypoints"] = [
             point(3, 0.5),
@@ -417,6 +418,48 @@ def test_what_did_not_change_stays_as_it_was(root):
         "failed_at": {"timestamp": 0.71},
     }
     assert json.loads(path.read_text()) == {"repo_id": REPO_ID, "episodes": {"0": other, "1": new}}
+
+
+PROPOSED = {
+    "0": {"outcome": "success", "proposed": {"stopped_by": "reward", "threshold": 0.9, "checkpoint": "run", "doubt": 0.3}},
+    "1": {"proposed": {"stopped_by": None, "doubt": 1}},
+    "2": {"failed_at": 4, "outcome": "failure", "proposed": {"stopped_by": "failure", "reason": "gripper 3.9", "doubt": 0}},
+}  # fmt: skip
+
+
+def test_a_proposal_is_accepted_by_saving(root):
+    """And of what the policy said nothing else can be changed."""
+    path = root / REWARD_LABELS_PATH
+    path.parent.mkdir()
+    path.write_text(json.dumps(PROPOSED))
+    running = Running(root)
+    try:
+        answer = running.json("/api/labels")[1]
+        labels = answer["labels"]
+        assert [labels[e]["proposed"]["accepted"] for e in "012"] == [False] * 3
+        assert labels["2"]["proposed"]["reason"] == "gripper 3.9"
+
+        as_it_was = running.save(answer["version"], {"0": labels["0"]})[1]
+        assert json.loads(path.read_text()) == PROPOSED
+
+        labels["0"]["proposed"] |= {"accepted": True, "checkpoint": "forged"}
+        changes = {
+            "0": labels["0"],
+            "1": {"failed_at": 3},
+        }  # the second by a program that knows of no proposals
+        answer = running.save(as_it_was["version"], changes)[1]
+        accepted = {"accepted": True}
+        assert json.loads(path.read_text()) == {
+            "0": PROPOSED["0"] | {"proposed": PROPOSED["0"]["proposed"] | accepted},
+            "1": {"failed_at": 3, "proposed": PROPOSED["1"]["proposed"] | accepted},
+            "2": PROPOSED["2"],
+        }
+
+        labels["0"]["proposed"]["accepted"] = False  # undo
+        assert running.save(answer["version"], {"0": labels["0"]})[0] == 200
+        assert json.loads(path.read_text())["0"] == PROPOSED["0"]
+    finally:
+        running.stop()
 
 
 def test_a_file_that_changed_is_not_overwritten(writable, root):

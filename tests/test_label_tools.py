@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from labelling.tools import gripper_switches, merge_labels, read_entries, save_labels, suggest_gripper
+from labelling.tools import gripper_switches, merge_labels, read_entries, suggest_gripper
 from shared.cli import UserError
 
 from lerobot.datasets import LeRobotDataset
@@ -89,29 +89,6 @@ def test_command_line_refuses(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="needs --dataset"):
         run(monkeypatch, "--suggest", "gripper", "--output", tmp_path / "b.json")
     assert not (tmp_path / "b.json").exists()
-
-
-def test_saving_keeps_the_version_before_and_never_half_a_file(tmp_path, monkeypatch):
-    path = tmp_path / "new" / "labels.json"
-    save_labels(path, {"0": entry(1)})
-    save_labels(path, {"0": entry(2)})
-    backup = path.with_name("labels.json.bak")
-    assert json.loads(path.read_text()) == {"0": entry(2)} and json.loads(backup.read_text()) == {
-        "0": entry(1)
-    }
-
-    def full(fd):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        save_labels(path, {"0": entry(3)})
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        save_labels(path, {"0": float("nan")})
-    assert json.loads(path.read_text()) == {"0": entry(2)} and json.loads(backup.read_text()) == {
-        "0": entry(1)
-    }
-    assert sorted(os.listdir(path.parent)) == ["labels.json", "labels.json.bak"]
 
 
 @pytest.mark.parametrize(

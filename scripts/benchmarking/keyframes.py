@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-from labelling.tools import GRASP, RELEASE, save_labels, suggest_gripper
+from labelling.tools import GRASP, RELEASE, suggest_gripper
 from shared.drawing import BLUE, GREY, ORANGE, plt
 
 from benchmarking.measuring import predictions
 from benchmarking.runs import VARIANTS, prediction_folder, run_folder, train
 from benchmarking.tasks import REAL_HELD_OUT, Task
+from rewact.keypoints import save_label_file
 
 DONE = 0.95
 LINEAR, KEYFRAMES = "linear label", "keyframes at the gripper's switches"
@@ -37,7 +38,7 @@ def curves_of(task: Task, seed: int, output: Path) -> dict[str, dict[str, list[n
     """
     labels = output / "data" / "cr5_gripper.json"
     suggested = suggest_gripper(task.train, task.fps)
-    save_labels(labels, {str(index): entry for index, entry in suggested.items() if entry})
+    save_label_file(labels, {str(index): entry for index, entry in suggested.items() if entry})
     flags = {LINEAR: {}, KEYFRAMES: {"dataset.reward_labels": str(labels)}}
     names = {LINEAR: "ours", KEYFRAMES: "ours, keyframes"}
     curves = {}

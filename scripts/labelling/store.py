@@ -16,14 +16,13 @@ import shlex
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub.constants import HF_HUB_CACHE
 from shared.cli import UserError
 
-from labelling.tools import save_labels
 from lerobot.datasets import LeRobotDatasetMetadata
 from lerobot.utils.constants import HF_LEROBOT_HUB_CACHE
 from rewact.keypoints import (
@@ -33,11 +32,12 @@ from rewact.keypoints import (
     load_labels,
     parse_entry,
     read_label_file,
+    save_label_file,
 )
 from rewact.labels import find_label_file
 
 LABELS_DIR = Path("outputs/labels")
-LABEL_KEYS = ("keypoints", "failed_at", "outcome", "exclude")
+LABEL_KEYS = ("keypoints", "failed_at", "outcome", "exclude", "proposed")
 POINT_KEYS = ("frame", "reward", "step")
 
 
@@ -207,20 +207,19 @@ class LabelStore:
             named = now.repo_id if now.version or now.repo_id else self.place.repo_id
             if named is not None:
                 data = {"repo_id": named, "episodes": data}
-            save_labels(self.place.path.resolve(), data)  # writes through a symbolic link
+            save_label_file(self.place.path.resolve(), data)  # writes through a symbolic link
             return self.read()
 
     def entry(self, index: int, label: Any, now: Snapshot) -> dict[str, Any] | None:
         """The entry to write for a label from the page; None for an empty label.
 
         Values that did not change stay exactly as they are in the file. A keypoint on a new frame gets that frame's
-        timestamp.
+        timestamp. Of a policy's proposal only `accepted` changes: a label that does not bring the proposal along is a
+        person's own.
         """
         where = f"episode {index}"
         length, before = self.lengths[index], now.entries.get(index, {})
-        label = {"keypoints": [], "failed_at": None, "outcome": None, "exclude": False} | checked(
-            label, LABEL_KEYS, where
-        )
+        label = page_label(EpisodeLabel()) | checked(label, LABEL_KEYS, where)
         if not isinstance(label["keypoints"], list):
             raise RewardLabelError(f"{where}: 'keypoints' must be a list.")
         written = {}  # the file's keypoints by frame
@@ -250,6 +249,10 @@ class LabelStore:
                 entry[key] = before[key]
             elif label[key] is not nothing:
                 entry[key] = label[key]
+        if "proposed" in before:
+            said = {key: value for key, value in before["proposed"].items() if key != "accepted"}
+            is_open = isinstance(label["proposed"], dict) and label["proposed"].get("accepted") is False
+            entry["proposed"] = said if is_open else said | {"accepted": True}
         parsed = parse_entry(entry, length, self.fps, where)
         return None if parsed == EpisodeLabel() else entry
 
@@ -281,4 +284,5 @@ def page_label(label: EpisodeLabel) -> dict[str, Any]:
         "failed_at": label.failed_at,
         "outcome": label.outcome,
         "exclude": label.exclude,
+        "proposed": None if label.proposed is None else asdict(label.proposed),
     }

@@ -1,8 +1,7 @@
-"""Label files without the page: write them safely, merge them, propose labels from the gripper.
+"""Label files without the page: merge them, propose labels from the gripper.
 
-    from labelling.tools import merge_labels, save_labels, suggest_gripper
+    from labelling.tools import merge_labels, suggest_gripper
 
-    save_labels(path, {"0": {"keypoints": [...]}})            # atomic; the previous version stays as .bak
     merge_labels([Path("a.json"), Path("b.json")], [40, None])  # episodes numbered as lerobot-edit-dataset does
     suggest_gripper(root, fps=10)                             # {0: entry or None, ...}
 
@@ -10,7 +9,6 @@ The format is defined by rewact.keypoints, which training uses too.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,30 +20,6 @@ from shared.cli import UserError
 from rewact.keypoints import REWARD_LABELS_PATH, RewardLabelError, read_label_file
 
 GRASP, RELEASE = 0.5, 1.0  # the rewards at the first and at the last switch of the gripper
-
-
-def save_labels(path: Path, data: dict[str, Any]) -> None:
-    """Replace a label file atomically: after a crash or on a full disk the old file is still whole.
-
-    Args:
-        path: the file; its folder is created, and the previous version stays as `<name>.bak`.
-        data: the episodes by their index as a string, plain or wrapped in {"repo_id", "episodes"}.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(path.name + ".new")
-    try:
-        with open(new, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            backup = path.with_name(path.name + ".bak")
-            backup.unlink(missing_ok=True)
-            os.link(path, backup)
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def read_entries(path: Path) -> tuple[dict[int, Any], str | None]:

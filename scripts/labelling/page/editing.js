@@ -6,13 +6,14 @@ import { openEpisode } from "./episodes.js";
 import { goTo } from "./player.js";
 import { saveSoon } from "./saving.js";
 import { Gone } from "./server.js";
-import { copyOf, currentLabel, labelOf, length, redraw, same, state, suggestion } from "./state.js";
+import { copyOf, currentLabel, isOpen, labelOf, length, redraw, same, state, suggestion } from "./state.js";
 
 export function edit(episode, change) {
   const before = labelOf(episode), after = copyOf(before);
   change(after);
   after.keypoints.sort((a, b) => a.frame - b.frame);
   if (same(before, after)) return;
+  if (after.proposed) after.proposed = { ...after.proposed, accepted: true };
   state.done.push({ episode, before, after });
   state.undone = [];
   put(episode, after);
@@ -111,12 +112,26 @@ export function nextPoint(by) {
 export function fail() {
   edit(state.current, (label) => {
     label.failed_at = label.failed_at === state.frame ? null : state.frame;
-    if (label.failed_at !== null && label.outcome === "success") label.outcome = null;
+    agree(label, label.failed_at === null ? "failure" : "success");
   });
 }
-export const didNotFail = () => edit(state.current, (label) => (label.failed_at = null));
+export function didNotFail() {
+  edit(state.current, (label) => {
+    label.failed_at = null;
+    agree(label, "failure");
+  });
+}
+// Take back an outcome that contradicts what has just been said.
+function agree(label, contradicted) {
+  if (label.outcome === contradicted) label.outcome = null;
+}
 
-export const setOutcome = (outcome) => edit(state.current, (label) => (label.outcome = outcome));
+export function setOutcome(outcome) {
+  edit(state.current, (label) => {
+    label.outcome = outcome;
+    if (outcome === "success") label.failed_at = null;
+  });
+}
 export const toggleExclude = () => edit(state.current, (label) => (label.exclude = !label.exclude));
 export function nextOutcome() {
   const order = [null, "success", "failure"];
@@ -124,10 +139,19 @@ export function nextOutcome() {
 }
 
 export function accept() {
+  const label = currentLabel();
+  if (isOpen(label)) return acceptProposal(label);
   const suggested = suggestion();
   if (!suggested)
     return say(state.data.suggestions[state.current] ? "this episode has points already" : "nothing is proposed for this episode");
   edit(state.current, (label) => (label.keypoints = copyOf(suggested.keypoints)));
+}
+
+function acceptProposal({ proposed, failed_at, outcome }) {
+  if (failed_at === null && outcome === null)
+    return say("nobody knows how this episode ended: F where it failed, O if it succeeded, X to leave it out", true);
+  edit(state.current, (label) => (label.proposed = { ...proposed, accepted: true }));
+  say("accepted; N goes to the next one");
 }
 
 // Put the points of this episode on the next one, each at the same fraction of its length.

@@ -4,7 +4,11 @@ import { note, views } from "./cameras.js";
 import { askForCurve, askForPrediction } from "./curve.js";
 import { $, clamp, say } from "./dom.js";
 import { goTo, pause } from "./player.js";
-import { currentLabel, length, listed, neighbour, redraw, state, STATES, stateOf } from "./state.js";
+import { currentLabel, labelOf, length, listed, neighbour, redraw, state, STATES, stateOf, TO_DO } from "./state.js";
+
+const OF_A_POLICY = ["open", "proposed"]; // states that not every dataset has
+const PROPOSED = { reward: "success?", failure: "failed?" };
+const items = []; // of the list, by episode
 
 export function openEpisode(episode, at = 0) {
   pause();
@@ -29,9 +33,9 @@ export function openNeighbour(by) {
 }
 
 export function openUnlabelled() {
-  const is = (episode) => stateOf(episode) === "unlabelled";
-  const episode = neighbour(1, is) ?? state.data.lengths.findIndex((_, i) => is(i));
-  if (episode === -1) return say("every episode has a label");
+  const is = (episode) => TO_DO.includes(stateOf(episode));
+  const episode = neighbour(1, is) ?? state.order.find(is);
+  if (episode === undefined) return say("every episode has a label");
   openEpisode(episode);
 }
 
@@ -40,14 +44,16 @@ export function drawList() {
   const states = data.lengths.map((_, i) => stateOf(i));
   const counts = { all: states.length };
   for (const name of states) counts[name] = (counts[name] ?? 0) + 1;
-  $("progress").textContent = `${states.length - (counts.unlabelled ?? 0)} of ${states.length} labelled`;
+  const toDo = TO_DO.reduce((sum, name) => sum + (counts[name] ?? 0), 0);
+  $("progress").textContent = `${states.length - toDo} of ${states.length} labelled`;
   for (const button of $("filters").children) {
     button.textContent = `${button.dataset.filter} ${counts[button.dataset.filter] ?? 0}`;
     button.setAttribute("aria-pressed", button.dataset.filter === filter);
+    button.hidden = OF_A_POLICY.includes(button.dataset.filter) && !(button.dataset.filter in counts);
   }
   states.forEach((name, i) => {
-    const item = $("episodes").children[i];
-    const text = i in changed ? `${name} *` : name;
+    const item = items[i];
+    const text = (name === "proposed" ? PROPOSED[labelOf(i).proposed.stopped_by] : name) + (i in changed ? " *" : "");
     item.hidden = !listed(i) && i !== current;
     if (item.dataset.text !== text) {
       item.dataset.text = text;
@@ -72,9 +78,10 @@ export function makeList() {
     });
     $("filters").append(button);
   }
-  data.lengths.forEach((n, i) => {
+  for (const i of state.order) {
     const item = document.createElement("li");
-    for (const [name, text] of [["index", i], ["state", ""], ["seconds", `${(n / data.fps).toFixed(1)} s`]]) {
+    items[i] = item;
+    for (const [name, text] of [["index", i], ["state", ""], ["seconds", `${(data.lengths[i] / data.fps).toFixed(1)} s`]]) {
       const part = document.createElement("span");
       part.className = name;
       part.textContent = text;
@@ -82,7 +89,7 @@ export function makeList() {
     }
     item.addEventListener("click", () => openEpisode(i));
     $("episodes").append(item);
-  });
+  }
   $("find").addEventListener("input", () => {
     state.search = $("find").value.trim().toLowerCase();
     drawList();
@@ -94,7 +101,7 @@ export function makeList() {
 
 function openFound() {
   const { data, search } = state, isNumber = /^\d+$/.test(search);
-  const found = isNumber ? Number(search) : data.lengths.findIndex((_, i) => listed(i));
+  const found = isNumber ? Number(search) : state.order.find(listed);
   if (!(found in data.lengths))
     return say(`there is no episode ${search}: they are 0 to ${data.lengths.length - 1}`, true);
   if (isNumber) $("find").value = state.search = "";

@@ -15,14 +15,14 @@ import { listenToTimeline } from "./dragging.js";
 import { accept, copyToNext, fail, redo, setOutcome, setPoint, toggleExclude, undo } from "./editing.js";
 import { drawList, makeList, openEpisode, openNeighbour, openUnlabelled } from "./episodes.js";
 import { listenToKeys } from "./keyboard.js";
-import { drawHeading, drawLegend, drawPoints, drawPosition } from "./panel.js";
+import { drawHeading, drawLegend, drawPoints, drawPosition, drawProposal } from "./panel.js";
 import { changeSpeed, goTo, play } from "./player.js";
 import { download, isSaved, settle, tell } from "./saving.js";
 import { ask } from "./server.js";
-import { drawOn, state } from "./state.js";
+import { byDoubt, drawOn, state } from "./state.js";
 import { drawPlayhead, drawTimeline } from "./timeline.js";
 
-drawOn("label", drawHeading, drawList, drawTimeline, drawLegend, drawPoints, drawPosition);
+drawOn("label", drawHeading, drawProposal, drawList, drawTimeline, drawLegend, drawPoints, drawPosition);
 drawOn("interpolation", drawLegend, drawTimeline);
 drawOn("curve", drawTimeline, drawPosition);
 drawOn("frame", drawPlayhead, drawPosition);
@@ -72,13 +72,14 @@ async function start() {
   $("title").textContent = data.repo_id;
   $("title").title = data.root;
   tell("idle", state.version ? "nothing changed" : "no labels yet");
+  state.order = byDoubt();
   makeViews();
   makeList();
   listenToKeys();
   listenToTimeline();
   listenToButtons();
   const asked = Number(location.hash.slice(1));
-  openEpisode(location.hash && asked in data.lengths ? asked : 0);
+  openEpisode(location.hash && asked in data.lengths ? asked : state.order[0]);
   document.body.dataset.ready = "";
 }
 start();

@@ -3,7 +3,7 @@
 import { $, show } from "./dom.js";
 import { didNotFail, removePoint, setPoint, toggleStep } from "./editing.js";
 import { goTo } from "./player.js";
-import { currentLabel, length, seconds, state, suggestion } from "./state.js";
+import { currentLabel, isOpen, length, seconds, state, suggestion } from "./state.js";
 
 const HELD_OUT = { true: "held-out", false: "trained on this episode", null: "may be trained on this episode" };
 
@@ -15,11 +15,35 @@ export function drawHeading() {
   $("fail").setAttribute("aria-pressed", label.failed_at !== null);
   $("outcome").value = label.outcome ?? "";
   $("exclude").setAttribute("aria-pressed", label.exclude);
-  $("suggest").disabled = !suggestion();
-  $("suggest").hidden = !Object.keys(data.suggestions).length;
+  $("suggest").disabled = !suggestion() && !isOpen(label);
+  $("suggest").hidden = !Object.keys(data.suggestions).length && !label.proposed;
   $("copy").disabled = !label.keypoints.length || current + 1 >= data.lengths.length;
   $("undo").disabled = !done.length;
   $("redo").disabled = !undone.length;
+}
+
+// What a policy proposed for an episode that it played, why, and what speaks against it.
+export function drawProposal() {
+  const { proposed } = currentLabel();
+  $("proposal").hidden = !proposed;
+  if (!proposed) return;
+  const { stopped_by, reason, threshold, checkpoint, doubt, accepted } = proposed;
+  const because = reason ? `: ${reason}` : "";
+  const ended = {
+    reward: `the reward stayed at ${threshold} or above, so it ended as done`,
+    failure: `it ended as failed${because}`,
+  }[stopped_by] ?? `time or the operator ended it${reason ? `; the alarm had said${because}` : ""}`;
+  const against = {
+    reward: doubt >= 0.5 && `But an alarm was raised on the way${because}.`,
+    failure: doubt >= 0.5 && `But the reward had been at ${doubt.toFixed(2)}.`,
+  }[stopped_by];
+  const todo = accepted
+    ? "A person has looked at it."
+    : stopped_by
+      ? "A accepts; any change makes the label yours."
+      : "How did it end? F where it failed, O if it succeeded, X to leave it out.";
+  $("proposal").textContent = [`Played by ${checkpoint ?? "a policy"}: ${ended}.`, against, todo].filter(Boolean).join(" ");
+  $("proposal").dataset.open = isOpen(currentLabel());
 }
 
 export function drawPosition() {

@@ -104,6 +104,7 @@ export function download() {
     if (label.failed_at !== null) entry.failed_at = label.failed_at;
     if (label.outcome) entry.outcome = label.outcome;
     if (label.exclude) entry.exclude = true;
+    if (label.proposed) entry.proposed = label.proposed;
     if (Object.keys(entry).length) episodes[episode] = entry;
   }
   const link = document.createElement("a");

@@ -1,14 +1,18 @@
 // What the page knows, and what it asks to be drawn again. A label as a person edits it, with times in frames:
-//   {keypoints: [{frame, reward, step}, …], failed_at: frame or null, outcome: "success" | "failure" | null, exclude}
+//   {keypoints: [{frame, reward, step}, …], failed_at: frame or null, outcome: "success" | "failure" | null, exclude,
+//    proposed: null, or what a policy proposed: {stopped_by, reason, threshold, checkpoint, doubt, accepted}}
 
-export const EMPTY = { keypoints: [], failed_at: null, outcome: null, exclude: false };
-export const STATES = ["unlabelled", "labelled", "failed", "excluded"];
+export const EMPTY = { keypoints: [], failed_at: null, outcome: null, exclude: false, proposed: null };
+// Of an open episode a policy played it, and not even the policy knows how it ended.
+export const STATES = ["open", "proposed", "unlabelled", "labelled", "failed", "excluded"];
+export const TO_DO = ["open", "proposed", "unlabelled"];
 
 export const state = {
   data: null, // the answer to /api/data
   saved: {}, // labels in the file, by episode
   changed: {}, // labels that are not in the file yet, by episode
   version: "", // of the file that `saved` is from
+  order: [], // the episodes as they are listed: what a policy proposed comes first, in the order of its doubt
   conflict: null, // the server's answer when the file has another version
   done: [], // edits that can be undone: {episode, before, after}
   undone: [], // edits that can be redone
@@ -43,8 +47,12 @@ export const seconds = (frame) => `${(frame / state.data.fps).toFixed(2)} s`;
 export const copyOf = (label) => structuredClone(label);
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
+// Whether nobody has accepted what a policy proposed.
+export const isOpen = (label) => Boolean(label.proposed && !label.proposed.accepted);
+
 export function stateOf(episode) {
   const label = labelOf(episode);
+  if (isOpen(label)) return label.proposed.stopped_by ? "proposed" : "open";
   if (label.exclude) return "excluded";
   if (label.failed_at !== null || label.outcome === "failure") return "failed";
   return label.keypoints.length || label.outcome ? "labelled" : "unlabelled";
@@ -60,6 +68,13 @@ export const listed = (episode) =>
 
 // The next wanted episode after the current one, or before it with by = -1; null if there is none.
 export function neighbour(by, wanted = listed) {
-  for (let episode = state.current + by; episode in state.data.lengths; episode += by) if (wanted(episode)) return episode;
+  for (let at = state.order.indexOf(state.current) + by; at in state.order; at += by)
+    if (wanted(state.order[at])) return state.order[at];
   return null;
+}
+
+// The episodes by the doubt about what a policy proposed, those first of which nobody knows how they ended.
+export function byDoubt() {
+  const doubt = (episode) => (isOpen(labelOf(episode)) ? labelOf(episode).proposed.doubt : -1);
+  return state.data.lengths.map((_, episode) => episode).sort((a, b) => doubt(b) - doubt(a) || a - b);
 }
