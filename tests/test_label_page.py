@@ -373,7 +373,7 @@ def test_proposals_of_a_policy(browser, root):
 
 
 def test_two_tabs(browser, served):
-    """The second tab is told that the file has changed, keeps its changes, and saves them on top or drops them."""
+    """Changes to other episodes are merged. Where both changed the same one, the person chooses, and nothing else is lost."""
     first = browser.current_window_handle
     page = Page(browser, served.url)
     browser.switch_to.new_window("tab")
@@ -386,14 +386,19 @@ def test_two_tabs(browser, served):
         browser.switch_to.window(second)
         other.keys("4", "n", "1")
         other.wait(lambda: other.js("return !document.getElementById('banner').hidden"))
+        other.wait(lambda: points(served.path, 1) == [(0, 0.25, False)])
         assert points(served.path, 0) == [(0, 0.5, False)]
-        other.wait(lambda: other.text("banner-text").count("0") >= 2)
-        assert "Episode 0 changed there as well" in other.text("banner-text")
+        assert "Not saved: episode 0. Another tab or program has changed the same" in other.text(
+            "banner-text"
+        )
         assert other.js("return labelOf(0).keypoints[0].reward") == 1  # still there
-        other.wait(lambda: "1" in other.js("return Object.keys(state.changed)"))
+        # meanwhile a program writes an episode that the banner does not name
+        entries = json.loads(served.path.read_text()) | {"2": {"exclude": True}}
+        served.path.write_text(json.dumps(entries))
         other.click("mine")
         other.saved()
         assert points(served.path, 0) == [(0, 1, False)] and points(served.path, 1) == [(0, 0.25, False)]
+        assert json.loads(served.path.read_text())["2"] == {"exclude": True}
 
         browser.switch_to.window(first)
         page.keys("3")

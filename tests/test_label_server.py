@@ -1,5 +1,6 @@
 """The server of the labelling page, over HTTP without a browser: whom it answers, what it answers, what it saves."""
 
+import copy
 import http.client
 import json
 import os
@@ -67,12 +68,9 @@ class Running:
         status, _, content = self.ask(path, method, body, Content_Type=body and "application/json")
         return status, json.loads(content)
 
-    def save(self, version: str, labels: dict) -> tuple[int, dict]:
-        body = {"session": self.session.name, "version": version, "labels": labels}
+    def save(self, labels: dict, before: dict | None = None) -> tuple[int, dict]:
+        body = {"session": self.session.name, "labels": labels, "before": before or {}}
         return self.json("/api/labels", "PUT", body)
-
-    def version(self) -> str:
-        return self.json("/api/labels")[1]["version"]
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +135,7 @@ def test_listens_on_loopback_alone(served):
     ],
 )
 def test_another_site_cannot_write(writable, headers, status):
-    body = {"session": writable.session.name, "version": "", "labels": {"0": {"exclude": True}}}
+    body = {"session": writable.session.name, "labels": {"0": {"exclude": True}}, "before": {}}
     headers = {"Content_Type": "application/json"} | {
         name: value and value.format(port=writable.port) for name, value in headers.items()
     }
@@ -335,7 +333,7 @@ def test_an_invalid_label_is_refused(writable, label, message):
     assert status == 422
 
     assert re.search(message, answer["error"]) and "episode 0" in answer["error"]
-    status, answer = writable.save("", {"0": label, "1": {"exclude": True}})
+    status, answer = writable.save({"0": label, "1": {"exclude": True}})
     assert status == 422 and re.search(message, answer["error"])
     assert not (Path(writable.session.meta.root) / "rewact_extensions").exists()  # nothing was written
 
@@ -344,15 +342,15 @@ def test_an_invalid_label_is_refused(writable, label, message):
 def test_invalid_requests_are_refused(served, body):
     for path, method in (("/api/labels", "PUT"), ("/api/curve", "POST")):
         assert served.ask(path, method, body, **JSON)[0] == 400
-    assert served.save("", {"4": {}})[0] == 422 and served.save("", {"x": {}})[0] == 422
-    assert served.save("", {"9" * 5000: {}})[0] == 422
+    assert served.save({"4": {}})[0] == 422 and served.save({"x": {}})[0] == 422
+    assert served.save({"9" * 5000: {}})[0] == 422
 
 
 # ------------------------------------------------------------------------------------------------ saving
 
 
 def test_saved_where_training_finds_it_as_rewact_writes_it(writable, root):
-    status, answer = writable.save("", {"2": {"keypoints": [point(6, 1), point(3, 0.5, step=True)]}})
+    status, answer = writable.save({"2": {"keypoints": [point(6, 1), point(3, 0.5, step=True)]}})
     path = root / REWARD_LABELS_PATH
     assert status == 200 and answer["path"] == str(path) and answer["n_episodes"] == 1
     assert json.loads(path.read_text()) == {
@@ -368,7 +366,9 @@ def test_saved_where_training_finds_it_as_rewact_writes_it(writable, root):
     assert writable.json("/api/data")[1]["place"]["flag"] is None
 
     # an emptied label leaves the file, and the previous version stays beside it
-    status, answer = writable.save(answer["version"], {"2": {}, "0": {"failed_at": 4, "outcome": "failure"}})
+    status, answer = writable.save(
+        {"2": {}, "0": {"failed_at": 4, "outcome": "failure"}}, before=answer["labels"]
+    )
     assert status == 200 and answer["backup"]
     assert json.loads(path.read_text()) == {"0": {"failed_at": 4, "outcome": "failure"}}
     assert list(json.loads(path.with_name(path.name + ".bak").read_text())) == ["2"]
@@ -392,7 +392,7 @@ def test_what_did_not_change_stays_as_it_was(root):
     running = Running(root)
     try:
         answer = running.json("/api/labels")[1]
-        label = answer["labels"]["1"]
+        label = copy.deepcopy(answer["labels"]["1"])
         assert label == {
             "keypoints": [point(3, 0.5), point(6, 0.75), point(8, 1)],
             "failed_at": 7,
@@ -405,7 +405,7 @@ def test_what_did_not_change_stays_as_it_was(root):
             point(5, 0.75),
             point(8, 0.9),
         ]  # one moved, one given another value
-        assert running.save(answer["version"], {"1": label})[0] == 200
+        assert running.save({"1": label}, answer["labels"])[0] == 200
     finally:
         running.stop()
     new = {
@@ -435,11 +435,11 @@ def test_a_proposal_is_accepted_by_saving(root):
     running = Running(root)
     try:
         answer = running.json("/api/labels")[1]
-        labels = answer["labels"]
+        labels = copy.deepcopy(answer["labels"])
         assert [labels[e]["proposed"]["accepted"] for e in "012"] == [False] * 3
         assert labels["2"]["proposed"]["reason"] == "gripper 3.9"
 
-        as_it_was = running.save(answer["version"], {"0": labels["0"]})[1]
+        as_it_was = running.save({"0": labels["0"]}, answer["labels"])[1]
         assert json.loads(path.read_text()) == PROPOSED
 
         labels["0"]["proposed"] |= {"accepted": True, "checkpoint": "forged"}
@@ -447,7 +447,7 @@ def test_a_proposal_is_accepted_by_saving(root):
             "0": labels["0"],
             "1": {"failed_at": 3},
         }  # the second by a program that knows of no proposals
-        answer = running.save(as_it_was["version"], changes)[1]
+        answer = running.save(changes, as_it_was["labels"])[1]
         accepted = {"accepted": True}
         assert json.loads(path.read_text()) == {
             "0": PROPOSED["0"] | {"proposed": PROPOSED["0"]["proposed"] | accepted},
@@ -456,75 +456,85 @@ def test_a_proposal_is_accepted_by_saving(root):
         }
 
         labels["0"]["proposed"]["accepted"] = False  # undo
-        assert running.save(answer["version"], {"0": labels["0"]})[0] == 200
+        assert running.save({"0": labels["0"]}, answer["labels"])[0] == 200
         assert json.loads(path.read_text())["0"] == PROPOSED["0"]
     finally:
         running.stop()
 
 
-def test_a_file_that_changed_is_not_overwritten(writable, root):
+def test_only_a_label_that_both_changed_is_a_conflict(writable, root):
     """Changed by another tab, by another program, and by one that broke it."""
     path = root / REWARD_LABELS_PATH
-    status, first = writable.save("", {"0": {"keypoints": [point(3, 0.5)]}})
-    assert status == 200
-    status, answer = writable.save("", {"1": {"exclude": True}})  # a tab that was open before
-    assert status == 409 and "changed" in answer["error"] and answer["version"] == first["version"]
-    assert answer["labels"]["0"]["keypoints"] == [point(3, 0.5)]
-    status, second = writable.save(answer["version"], {"1": {"exclude": True}})
-    assert status == 200 and sorted(json.loads(path.read_text())) == ["0", "1"]
+    half, third = {"keypoints": [point(3, 0.5)]}, {"keypoints": [point(3, 0.3)]}
+    assert writable.save({"0": half})[0] == 200
+    # a tab that was open before: another episode is merged, the same one is not
+    status, answer = writable.save({"1": {"exclude": True}, "0": third})
+    assert status == 409 and answer["episodes"] == [0] and "has changed the same" in answer["error"]
+    assert answer["labels"]["0"]["keypoints"] == [point(3, 0.5)] and answer["labels"]["1"]["exclude"]
+    status, answer = writable.save({"0": third}, before=answer["labels"])
+    assert status == 200 and answer["labels"]["0"]["keypoints"] == [point(3, 0.3)]
 
     # the answer to a save was lost: saving the same again is no conflict
-    status, again = writable.save(first["version"], {"1": {"exclude": True}})
-    assert status == 200 and again["version"] == second["version"]
+    status, again = writable.save({"0": third})
+    assert status == 200 and again["labels"] == answer["labels"]
 
-    theirs = '{"3": {"failed_at": 2}}'
-    path.write_text(theirs)
-    assert writable.save(second["version"], {"0": {"failed_at": 3}})[0] == 409 and path.read_text() == theirs
+    # what another program writes stays, also in an episode that was never shown
+    theirs = {"0": {"failed_at": 2}, "1": {"exclude": True}, "3": {"exclude": True}}
+    path.write_text(json.dumps(theirs))
+    status, answer = writable.save({"1": {}, "0": {}}, before=again["labels"])
+    assert status == 409 and answer["episodes"] == [0]
+    assert json.loads(path.read_text()) == {"0": {"failed_at": 2}, "3": {"exclude": True}}
+
     path.write_text("{")
-    status, answer = writable.save(second["version"], {"0": {}})
+    status, answer = writable.save({"0": {}})
     assert status == 422 and "not a JSON file" in answer["error"] and path.read_text() == "{"
     path.unlink()
-    assert writable.save(second["version"], {"0": {"failed_at": 3}})[0] == 409 and not path.exists()
+    status, answer = writable.save({"0": {"failed_at": 3}}, before={"0": {"failed_at": 2}})
+    assert status == 409 and answer["episodes"] == [0] and not path.exists()
 
 
-def test_of_tabs_that_save_at_once_only_one_succeeds(writable, root):
-    """Four tabs save at the same moment: one succeeds, and the others learn that they did not."""
-    answers = {}
-    threads = [
-        threading.Thread(
-            target=lambda i=i: answers.update({i: writable.save("", {str(i): {"exclude": True}})})
-        )
-        for i in range(4)
-    ]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
-    statuses = {i: status for i, (status, _) in answers.items()}
-    assert sorted(statuses.values()) == [200, 409, 409, 409]
-    assert list(json.loads((root / REWARD_LABELS_PATH).read_text())) == [
-        str(i) for i in statuses if statuses[i] == 200
-    ]
+def test_tabs_that_save_at_once_lose_nothing(writable, root):
+    """Four tabs save another episode at the same moment, and then the same one."""
+
+    def together(labels: list[dict]) -> list[int]:
+        statuses = [0] * len(labels)
+
+        def save(i: int) -> None:
+            statuses[i] = writable.save(labels[i])[0]
+
+        threads = [threading.Thread(target=save, args=(i,)) for i in range(len(labels))]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        return statuses
+
+    path = root / REWARD_LABELS_PATH
+    assert together([{str(i): {"exclude": True}} for i in range(3)]) == [200] * 3
+    assert json.loads(path.read_text()) == {str(i): {"exclude": True} for i in range(3)}
+    statuses = together([{"3": {"failed_at": i}} for i in range(4)])
+    assert sorted(statuses) == [200, 409, 409, 409]
+    assert json.loads(path.read_text())["3"] == {"failed_at": statuses.index(200)}
 
 
 def test_a_full_disk_leaves_the_old_file(writable, root, monkeypatch):
-    _, first = writable.save("", {"0": {"exclude": True}})
+    assert writable.save({"0": {"exclude": True}})[0] == 200
     before = (root / REWARD_LABELS_PATH).read_bytes()
 
     def full(fd):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    status, answer = writable.save(first["version"], {"1": {"exclude": True}})
+    status, answer = writable.save({"1": {"exclude": True}})
     assert status == 500 and "No space left on device. The file is as it was." in answer["error"]
     assert (root / REWARD_LABELS_PATH).read_bytes() == before
     assert os.listdir(root / "rewact_extensions") == ["reward_keypoints.json"]
     monkeypatch.undo()
-    assert writable.save(first["version"], {"1": {"exclude": True}})[0] == 200
+    assert writable.save({"1": {"exclude": True}})[0] == 200
 
 
 def test_another_dataset_on_the_same_port_is_not_written_to(writable):
-    body = {"session": "me/other at /data/other", "version": "", "labels": {"0": {"exclude": True}}}
+    body = {"session": "me/other at /data/other", "labels": {"0": {"exclude": True}}, "before": {}}
     status, answer = writable.json("/api/labels", "PUT", body)
     assert status == 409 and "me/other" in answer["error"] and answer["other"]
     assert not writable.session.store.place.path.exists()
@@ -550,7 +560,7 @@ def test_a_dataset_that_cannot_be_written(root, tmp_path, monkeypatch):
         assert place["flag"] == "--dataset.reward_labels=outputs/labels/local_tiny.json"
         answer = running.json("/api/labels")[1]
         assert answer["version"] == "" and answer["labels"]["3"]["failed_at"] == 2
-        assert running.save("", {"0": {"exclude": True}})[0] == 200
+        assert running.save({"0": {"exclude": True}})[0] == 200
     finally:
         running.stop()
     saved = json.loads((tmp_path / place["path"]).read_text())
@@ -588,7 +598,7 @@ def test_the_file_that_the_user_names(root, tmp_path):
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
     running = Running(root, labels=tmp_path / "link.json")
     try:
-        assert running.save(running.version(), {"0": {"exclude": True}})[0] == 200
+        assert running.save({"0": {"exclude": True}})[0] == 200
     finally:
         running.stop()
     assert (tmp_path / "link.json").is_symlink() and "exclude" in (tmp_path / "real.json").read_text()

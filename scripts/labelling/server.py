@@ -5,9 +5,9 @@
 
     GET  /                                       the page, with its style sheet and its modules (/main.js, ...)
     GET  /api/data                               the dataset, once
-    GET  /api/labels                             the labels and their version
+    GET  /api/labels                             the labels in the file
     POST /api/curve                              the curve of a label, as in training; 422 if the label is not valid
-    PUT  /api/labels                             save; 409 if the file has changed since the page's version
+    PUT  /api/labels                             save; 409 names episodes that have changed in the file meanwhile
     GET  /api/prediction/{episode}               what the policy predicts, once it is computed
     GET  /video/{episode}/{camera}               the video file with that episode in it, by ranges
     GET  /frame/{episode}/{camera}/{frame}       one frame as an image
@@ -37,7 +37,7 @@ from starlette.types import ASGIApp
 from labelling.frames import NotThereError
 from labelling.guard import Guard
 from labelling.session import Session
-from labelling.store import Snapshot, StaleError
+from labelling.store import Snapshot
 from rewact.keypoints import RewardLabelError, curve
 
 PAGE = Path(__file__).parent / "page"
@@ -76,14 +76,16 @@ class Api:
         return JSONResponse({"reward": [round(float(value), 5) for value in reward]})
 
     async def save(self, request: Request) -> Response:
-        body = await read_body(request, ("session", "version", "labels"))
+        body = await read_body(request, ("session", "labels", "before"))
         return await run_in_threadpool(self._save, body)
 
     def _save(self, body: dict[str, Any]) -> Response:
         session, store = self.session, self.session.store
-        version, changes = body.get("version"), body.get("labels")
-        if not isinstance(version, str) or not isinstance(changes, dict):
-            return answer(400, "a version and labels are expected.")
+        changes, before = body.get("labels"), body.get("before")
+        if not isinstance(changes, dict) or not isinstance(before, dict):
+            return answer(400, "labels, and those before, are expected.")
+        if not all(isinstance(label, dict) for label in before.values()):
+            return answer(400, "the labels before must be objects.")
         if body.get("session") != session.name:
             return answer(
                 409, f"this server now serves {session.name}, not {body.get('session')}.", other=True
@@ -92,15 +94,16 @@ class Api:
         if unknown := [key for key in changes if key not in known]:
             return answer(422, f"episode {unknown[0][:20]} does not exist.")
         try:
-            now = store.save(version, {known[key]: label for key, label in changes.items()})
-        except StaleError:
-            now = store.read()
-            return answer(
-                409, f"{store.place.path} was changed by another tab or program.", **session.labels(now)
+            now, conflicts = store.save(
+                {known[key]: label for key, label in changes.items()},
+                {known[key]: label for key, label in before.items() if key in known},
             )
         except OSError as error:
             reason = error.strerror or error
             return answer(500, f"{store.place.path} could not be written: {reason}. The file is as it was.")
+        if conflicts:
+            error = f"another tab or program has changed the same in {store.place.path}."
+            return answer(409, error, episodes=conflicts, **session.labels(now))
         at = datetime.now().strftime("%H:%M:%S")
         return JSONResponse(
             {

@@ -3,10 +3,10 @@
     place = choose_place(meta)                       # inside the dataset, or in outputs/labels
     store = LabelStore(place, lengths, fps, repo_id)
     now = store.read()                               # validated as training validates it
-    store.save(now.version, {3: {"keypoints": [{"frame": 10, "reward": 0.5, "step": False}]}})
+    now, conflicts = store.save({3: {"keypoints": [{"frame": 10, "reward": 0.5, "step": False}]}}, before={})
 
-A version is the hash of the file's bytes, so it survives a restart of the server and changes when another program
-writes the file. Saving one episode leaves the entries of all others exactly as they are in the file.
+Several tabs and programs may change the file: their changes are merged episode by episode, and only a label that both
+changed is a conflict. Saving one episode leaves the entries of all others exactly as they are in the file.
 """
 
 import fcntl
@@ -39,10 +39,6 @@ from rewact.labels import find_label_file
 LABELS_DIR = Path("outputs/labels")
 LABEL_KEYS = ("keypoints", "failed_at", "outcome", "exclude", "proposed")
 POINT_KEYS = ("frame", "reward", "step")
-
-
-class StaleError(Exception):
-    """The file has changed since the version that was edited."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ class Snapshot:
     """One version of the label file.
 
     Attributes:
-        version: the hash of its bytes; "" where there is no file.
+        version: the hash of its bytes, which changes when another program writes it; "" where there is no file.
         entries: the entries as in the file, by episode index.
         labels: the parsed entries, by episode index.
         repo_id: the dataset that the file names, if any.
@@ -171,44 +167,46 @@ class LabelStore:
             if self.version() == version:  # else another program wrote it meanwhile
                 return Snapshot(version, entries, labels, named)
 
-    def save(self, version: str, changes: Mapping[int, Any]) -> Snapshot:
-        """Write changed labels, unless the file has changed since the version that was edited.
+    def save(self, changes: Mapping[int, Any], before: Mapping[int, Any]) -> tuple[Snapshot, list[int]]:
+        """Write changed labels, except for episodes whose label has meanwhile changed in the file.
 
         Args:
-            version: the version that was edited.
             changes: by episode index the whole label, as `page_label` makes it; an empty label removes the entry.
+            before: the labels that they replace, as far as they were not empty.
         Returns:
-            The file after the change. Saving what is already in the file succeeds with any version, because the
-            page sends a change again when it got no answer.
+            The file after the change, and the episodes that were not written: their label in the file is neither the
+            one before nor the new one.
         Raises:
-            StaleError: If the file has another version.
             RewardLabelError: If a label or the file is not valid. Nothing is written.
             OSError: If the file cannot be written. It is as before.
         """
         with self._alone():
             now = self.read()
-            entries = dict(now.entries)
+            entries, conflicts = dict(now.entries), []
             for index, label in changes.items():
                 if index not in range(len(self.lengths)):
                     raise RewardLabelError(
                         f"episode {index} does not exist: the dataset has episodes 0 to {len(self.lengths) - 1}."
                     )
                 entry = self.entry(index, label, now)
-                if entry is None:
+                if entry == now.entries.get(index):
+                    continue  # as when the answer to a save was lost
+                there = page_label(now.labels.get(index, EpisodeLabel()))
+                if there != page_label(EpisodeLabel()) | before.get(index, {}):
+                    conflicts.append(index)
+                elif entry is None:
                     entries.pop(index, None)
                 else:
                     entries[index] = entry
             if entries == now.entries:
-                return now
-            if now.version != version:
-                raise StaleError
+                return now, conflicts
             data: dict[str, Any] = {str(index): entries[index] for index in sorted(entries)}
             # A new file outside of the dataset names it.
             named = now.repo_id if now.version or now.repo_id else self.place.repo_id
             if named is not None:
                 data = {"repo_id": named, "episodes": data}
             save_label_file(self.place.path.resolve(), data)  # writes through a symbolic link
-            return self.read()
+            return self.read(), conflicts
 
     def entry(self, index: int, label: Any, now: Snapshot) -> dict[str, Any] | None:
         """The entry to write for a label from the page; None for an empty label.

@@ -67,11 +67,11 @@ async function start() {
     return tell("gone", "the server is gone: start it again and reload");
   }
   if (data.status !== 200 || labels.status !== 200) return tell("refused", data.error ?? labels.error);
-  Object.assign(state, { data, version: labels.version, saved: labels.labels, interpolation: data.interpolation });
+  Object.assign(state, { data, saved: labels.labels, interpolation: data.interpolation });
   document.title = `${data.repo_id}: reward labels`;
   $("title").textContent = data.repo_id;
   $("title").title = data.root;
-  tell("idle", state.version ? "nothing changed" : "no labels yet");
+  tell("idle", labels.version ? "nothing changed" : "no labels yet");
   state.order = byDoubt();
   makeViews();
   makeList();

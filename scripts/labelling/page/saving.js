@@ -4,7 +4,7 @@ import { askForCurve, curveIsOld } from "./curve.js";
 import { $, say } from "./dom.js";
 import { openEpisode } from "./episodes.js";
 import { ask, Gone } from "./server.js";
-import { currentLabel, EMPTY, redraw, same, state } from "./state.js";
+import { currentLabel, redraw, state } from "./state.js";
 
 const SAVE_AFTER = 200, RETRY_AFTER = 1500; // milliseconds
 
@@ -23,15 +23,17 @@ export function saveSoon(after = SAVE_AFTER) {
   saveTimer = setTimeout(save, after);
 }
 
+// Labels that were not in the file as the page knew it may wait for the person; all others are saved.
 async function save() {
-  const { changed, data } = state;
-  if (saving || state.conflict || isSaved()) return;
-  const sent = { ...changed };
+  const { changed, conflicts, data, saved } = state;
+  const sent = Object.fromEntries(Object.entries(changed).filter(([episode]) => !conflicts.has(episode)));
+  if (saving || !Object.keys(sent).length) return;
+  const before = Object.fromEntries(Object.keys(sent).filter((e) => e in saved).map((e) => [e, saved[e]]));
   saving = true;
   if ($("save").dataset.state !== "gone") tell("saving", "saving …");
   let answer;
   try {
-    answer = await ask("/api/labels", "PUT", { session: data.session, version: state.version, labels: sent });
+    answer = await ask("/api/labels", "PUT", { session: data.session, labels: sent, before });
   } catch (error) {
     if (!(error instanceof Gone)) throw error;
     tell("gone", `not saved: server gone (${count(Object.keys(state.changed).length)} kept here, trying again)`);
@@ -39,59 +41,53 @@ async function save() {
   } finally {
     saving = false;
   }
-  if (answer.status === 200) {
-    state.version = answer.version;
+  if (answer.status === 200 || answer.episodes) {
     state.saved = answer.labels;
-    for (const episode in sent) if (state.changed[episode] === sent[episode]) delete state.changed[episode];
-    tell("saved", `saved ${answer.saved_at} · ${count(answer.n_episodes)}`);
-    $("save").title = answer.path + (answer.backup ? "; the previous version is in the same folder as .bak" : "");
+    for (const episode of answer.episodes ?? []) conflicts.add(String(episode));
+    for (const episode in sent)
+      if (!conflicts.has(episode) && state.changed[episode] === sent[episode]) delete state.changed[episode];
+    if (!conflicts.size) tell("saved", `saved ${answer.saved_at} · ${count(answer.n_episodes)}`);
+    if (answer.path) $("save").title = answer.path + (answer.backup ? "; the previous version is in the same folder as .bak" : "");
     redraw("label");
-    if (!isSaved()) saveSoon();
+    if (Object.keys(state.changed).some((episode) => !conflicts.has(episode))) saveSoon();
     if (curveIsOld()) askForCurve(state.current, currentLabel()).catch(() => {});
-  } else if (answer.status === 409) {
-    state.conflict = answer;
-    showConflict();
+    showConflicts(answer.error);
+  } else if (answer.other) {
+    tell("conflict", `not saved: ${answer.error}`);
+    $("banner-text").textContent = `Not saved: ${answer.error} Your changes are kept here.`;
+    $("mine").disabled = $("theirs").disabled = true;
+    $("banner").hidden = false;
   } else {
     tell("refused", `not saved: ${answer.error}`);
     saveSoon(5 * RETRY_AFTER); // the disk may have room again, or the file be repaired
   }
 }
 
-// The file has changed since the version that was edited. Nothing is written until the person has chosen what to do.
-function showConflict() {
-  const { conflict, saved } = state;
-  tell("conflict", "not saved: the file has changed");
-  const mine = Object.keys(state.changed).map(Number);
-  const theirs = conflict.labels ? mine.filter((e) => !same(conflict.labels[e] ?? EMPTY, saved[e] ?? EMPTY)) : [];
-  const both = theirs.length ? ` Episode${theirs.length > 1 ? "s" : ""} ${theirs.join(", ")} changed there as well.` : "";
-  $("banner-text").textContent =
-    `Not saved: ${conflict.error} Your changes to episode${mine.length > 1 ? "s" : ""} ${mine.join(", ")} are kept here.${both}`;
-  $("mine").disabled = Boolean(conflict.other);
-  $("theirs").disabled = Boolean(conflict.other);
-  $("banner").hidden = false;
+// The same episodes were changed here and elsewhere. Theirs stay in the file until the person has chosen.
+function showConflicts(error) {
+  const episodes = [...state.conflicts];
+  if (episodes.length && error) {
+    const which = `episode${episodes.length > 1 ? "s" : ""} ${episodes.join(", ")}`;
+    tell("conflict", `not saved: ${which} changed elsewhere too`);
+    $("banner-text").textContent = `Not saved: ${which}. ${error[0].toUpperCase()}${error.slice(1)} Your changes are kept here.`;
+  }
+  $("banner").hidden = !episodes.length;
 }
 
-// End a conflict: save the changes over the file, or drop them.
-export async function settle(keepMine) {
-  let answer;
-  try {
-    answer = await ask("/api/labels");
-  } catch {
-    return say("server gone: try again when it is back", true);
-  }
-  if (answer.status !== 200) return say(answer.error, true);
-  state.version = answer.version;
-  state.saved = answer.labels;
+// End the conflicts: save the changes over what the file has of these episodes, or drop them.
+export function settle(keepMine) {
+  const episodes = [...state.conflicts];
+  state.conflicts.clear();
+  $("banner").hidden = true;
   if (!keepMine) {
-    state.changed = {};
-    state.done = [];
-    state.undone = [];
+    const dropped = new Set(episodes.map(Number));
+    for (const episode of episodes) delete state.changed[episode];
+    state.done = state.done.filter((step) => !dropped.has(step.episode));
+    state.undone = state.undone.filter((step) => !dropped.has(step.episode));
     tell("saved", "as in the file");
   }
-  state.conflict = null;
-  $("banner").hidden = true;
   openEpisode(state.current, state.frame);
-  if (keepMine) save();
+  save();
 }
 
 // All labels as a file, to merge by hand.

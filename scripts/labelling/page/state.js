@@ -11,9 +11,8 @@ export const state = {
   data: null, // the answer to /api/data
   saved: {}, // labels in the file, by episode
   changed: {}, // labels that are not in the file yet, by episode
-  version: "", // of the file that `saved` is from
   order: [], // the episodes as they are listed: what a policy proposed comes first, in the order of its doubt
-  conflict: null, // the server's answer when the file has another version
+  conflicts: new Set(), // episodes, as strings, that were changed here and elsewhere
   done: [], // edits that can be undone: {episode, before, after}
   undone: [], // edits that can be redone
   current: 0, // the episode on the screen
