@@ -17,7 +17,9 @@ import torch
 from lerobot.configs import FeatureType, PreTrainedConfig
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from lerobot.processor import RenameObservationsProcessorStep
+from lerobot.utils.constants import ACTION
 from lerobot.utils.feature_utils import dataset_to_policy_features
+from rewact.finite import NotFiniteError, check_finite
 from shared.cli import UserError
 
 TOLERANCE_S = 1e-4  # LeRobot's default, between a frame's time stamp and its image's in the video
@@ -69,7 +71,10 @@ def open_dataset(
     inputs: Iterable[str],
     tolerance_s: float = TOLERANCE_S,
 ) -> LeRobotDataset:
-    """Open the chosen episodes as single frames without action chunks, decoding only the policy's cameras."""
+    """Open the chosen episodes as single frames without action chunks, decoding only the policy's cameras.
+
+    A value that is not finite, in what the policy reads or in an action, is a UserError.
+    """
     dataset = LeRobotDataset(
         meta.repo_id,
         root=root,
@@ -78,6 +83,11 @@ def open_dataset(
         tolerance_s=tolerance_s,
         return_uint8=True,  # as in training, which divides by 255 afterwards
     )
+    read = [key for key in (*inputs, ACTION) if key in meta.features]
+    try:
+        check_finite(dataset, dict.fromkeys(read))
+    except NotFiniteError as error:
+        raise UserError(str(error)) from error
     # A dataset decodes every camera that its metadata names, and has no option to leave one out.
     unused = [key for key in dataset.meta.camera_keys if key not in inputs]
     in_table = [key for key in unused if key in dataset.hf_dataset.column_names]
