@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump check-bump series-figures pr \
-	demo demo-dataset train label visualise calibrate score benchmark benchmark-days benchmark-speed test test-upstream lint clean
+	demo demo-dataset train label visualise calibrate improve score benchmark benchmark-days benchmark-speed test test-upstream lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,11 @@ visualise: apply ## draw the reward of the last training run, or of POLICY= (DAT
 calibrate: apply ## find the reward at which the task counts as done (POLICY= DATASET= ROOT= EPISODES= ARGS="--early-stops 0.1")
 	@$(PYTHON) scripts/calibrate.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
 		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(ARGS)
+
+improve: apply ## train on with recorded rollouts that you have labelled (POLICY= DATASET= ROOT= ROLLOUTS= STEPS= OUTPUT= ARGS=)
+	@$(PYTHON) scripts/improve.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset,$(DATASET)) \
+		$(call flag,root,$(ROOT)) $(call flag,rollouts,$(ROLLOUTS)) $(call flag,steps,$(STEPS)) \
+		$(call flag,output,$(OUTPUT)) $(call flag,args,$(ARGS))
 
 score: apply ## score a dataset for RA-BC with the last run or POLICY= (DATASET= ROOT= EPISODES= OUTPUT= CROSS_FIT=K STEPS= ARGS=)
 	@$(PYTHON) scripts/score_dataset.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \

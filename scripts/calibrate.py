@@ -31,18 +31,19 @@ def predict_episodes(opened: Opened) -> list[np.ndarray]:
 
 
 def leave_out_failures(opened: Opened) -> None:
-    """Keep only the successes: neither failed episodes, nor those that the labels exclude."""
+    """Keep only the successes: neither failed episodes, nor those that the labels exclude, nor a policy's proposals."""
     labels, episodes = opened.labels, opened.choice.episodes
     unfit = [e for e in episodes if e in labels.failed or not labels.is_labelled(e)]
     if not unfit:
         return
     if len(unfit) == len(episodes):
         raise UserError(
-            f"the labels say of episodes {format_episodes(unfit)} that they failed or are excluded: name successes "
-            "(EPISODES=, or DATASET= and ROOT= of another recording)."
+            f"the labels say of episodes {format_episodes(unfit)} that they failed or are excluded, or nobody has "
+            "accepted what a policy proposed (make label): name successes (EPISODES=, or DATASET= and ROOT= of another "
+            "recording)."
         )
     print(
-        f"WARNING   left out, as the labels say that they failed or are excluded: {format_episodes(unfit)}.",
+        f"WARNING   left out, as they failed, are excluded, or have labels that nobody accepted: {format_episodes(unfit)}.",
         file=sys.stderr,
     )
     opened.choice.episodes = [e for e in episodes if e not in unfit]
@@ -125,9 +126,7 @@ def main() -> None:
             file=sys.stderr,
         )
     print(f"written to {run.folder / 'config.json'}")
-    task = str(run.meta.tasks.index[0])
-    command = rollout_command(run.folder, run.meta.fps, task, run.train_config)
-    print(f"Next, let the arm stop by itself: {command}")
+    print(f"Next, let the arm stop by itself: {rollout_command(run.folder, run.meta)}")
 
 
 if __name__ == "__main__":

@@ -81,9 +81,10 @@ def main() -> None:
         shlex.join([".venv/bin/lerobot-rollout", *flags]),
         [str(Path(sys.executable).with_name("lerobot-rollout")), *flags],
     )
+    data = f"DATASET=local/{root.name} ROOT={root}"
     print(
-        f"\nRecorded: {root}\nNext, see the reward of these episodes: make visualise POLICY={args.policy_path} "
-        f"DATASET=local/{root.name} ROOT={root}"
+        f"\nRecorded: {root}\nNext, see the reward of these episodes: make visualise POLICY={args.policy_path} {data}\n"
+        f"or say how they ended, to train on with them: make label {data}"
     )
     print("The same with an arm on the desk: docs/ROBOT.md")
 

@@ -118,6 +118,10 @@ def serve_page(args: argparse.Namespace) -> None:
     print(f"labels    {place.path} ({place.why})")
     if place.flag:
         print(f"          train on them with {place.flag}")
+    if any(label.is_open for label in session.store.read().labels.values()):
+        print(
+            f"          a policy proposed labels: accept or change them; then make improve ROLLOUTS={args.root or args.dataset}"
+        )
     print(f"open      http://127.0.0.1:{port}   (Ctrl-C ends it; labels are saved as you go)", flush=True)  # fmt: skip
     serve(make_app(session, port), sock)
 

@@ -93,3 +93,13 @@ def original(tmp_path_factory) -> Project:
 @pytest.fixture
 def project(original, tmp_path) -> Project:
     return copy_project(original, tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def demo_dir(mujoco_gl, tmp_path_factory) -> Path:
+    from tiny_run import make_demo
+
+    output_dir = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        make_demo(monkeypatch, output_dir)
+    return output_dir

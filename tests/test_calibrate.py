@@ -94,7 +94,10 @@ def test_failures_and_excluded_episodes_do_not_calibrate(own_checkpoint, run, la
     used = labelled({"1": label})
     run("--policy-path", own_checkpoint)
     assert used == [3]
-    assert "left out, as the labels say that they failed or are excluded: 1." in capsys.readouterr().err
+    assert (
+        "left out, as they failed, are excluded, or have labels that nobody accepted: 1."
+        in capsys.readouterr().err
+    )
 
 
 def test_no_success_is_left(own_checkpoint, run, labelled):

@@ -14,22 +14,7 @@ from shared.training import DEMO_TASK as TASK
 from simulation import dataset as simulation_dataset
 from simulation.generator import make_episode
 from simulation.so101.demo import DEMO, draw_plan, make_robot, plan_commands
-
-MINIATURE = ["--episodes", "2", "--failures", "3", "--image-size", "64", "--workers", "1"]
-
-
-def make(monkeypatch, output_dir, *args: str) -> None:
-    """Run the command in this process, which has already imported LeRobot."""
-    monkeypatch.setattr(sys, "argv", ["demo_dataset.py", "--output-dir", str(output_dir), *MINIATURE, *args])
-    demo_dataset.main()
-
-
-@pytest.fixture(scope="session")
-def output_dir(mujoco_gl, tmp_path_factory):
-    output_dir = tmp_path_factory.mktemp("demo")
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        make(monkeypatch, output_dir)
-    return output_dir
+from tiny_run import make_demo
 
 
 def record(root: Path) -> dict:
@@ -43,13 +28,13 @@ def load(root: Path):
 
 
 @pytest.fixture(scope="session")
-def demos(output_dir):
-    return load(output_dir / TASK)
+def demos(demo_dir):
+    return load(demo_dir / TASK)
 
 
 @pytest.fixture(scope="session")
-def failures(output_dir):
-    return load(output_dir / f"{TASK}-failures")
+def failures(demo_dir):
+    return load(demo_dir / f"{TASK}-failures")
 
 
 def bounds(dataset, episode: int) -> tuple[int, int]:
@@ -152,22 +137,22 @@ def test_the_last_fifth_is_held_out(tmp_path, monkeypatch, capsys):
         simulation_dataset, "make_episode", lambda *job: ([frame] * 3, {"length": 3, "attempts": 1})
     )
     monkeypatch.setattr(simulation_dataset, "choose_mujoco_gl", lambda: "none")
-    make(monkeypatch, tmp_path, "--episodes", "10", "--failures", "0", "--image-size", "16")
+    make_demo(monkeypatch, tmp_path, "--episodes", "10", "--failures", "0", "--image-size", "16")
     assert record(tmp_path / TASK)["held_out"] == [8, 9]
     assert "train on 0-7, held out 8-9" in capsys.readouterr().out
 
 
-def test_complete_datasets_are_left_alone(output_dir, monkeypatch, capsys):
-    before = {path: path.stat().st_mtime_ns for path in output_dir.rglob("*") if path.is_file()}
+def test_complete_datasets_are_left_alone(demo_dir, monkeypatch, capsys):
+    before = {path: path.stat().st_mtime_ns for path in demo_dir.rglob("*") if path.is_file()}
     monkeypatch.setattr(simulation_dataset, "choose_mujoco_gl", lambda: pytest.fail("started the simulator"))
-    make(monkeypatch, output_dir)
+    make_demo(monkeypatch, demo_dir)
     assert capsys.readouterr().out.count("complete already") == 2
-    assert before == {path: path.stat().st_mtime_ns for path in output_dir.rglob("*") if path.is_file()}
+    assert before == {path: path.stat().st_mtime_ns for path in demo_dir.rglob("*") if path.is_file()}
 
 
-def test_other_settings_need_overwrite(output_dir, monkeypatch):
+def test_other_settings_need_overwrite(demo_dir, monkeypatch):
     with pytest.raises(SystemExit, match="--overwrite"):
-        make(monkeypatch, output_dir, "--seed", "1")
+        make_demo(monkeypatch, demo_dir, "--seed", "1")
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
@@ -176,7 +161,7 @@ def test_a_foreign_folder_is_refused(tmp_path, monkeypatch, overwrite):
     mine.parent.mkdir()
     mine.write_text("years of work")
     with pytest.raises(SystemExit, match="--output-dir") as err:
-        make(monkeypatch, tmp_path, *overwrite)
+        make_demo(monkeypatch, tmp_path, *overwrite)
     assert "\n" not in str(err.value)
     assert mine.read_text() == "years of work"
 

@@ -5,11 +5,12 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from shared.next_step import demo_rollout_flags, free_rollouts, is_demo, rollout_command
-from shared.training import DEMO_DIR, DEMO_TASK
+from shared.next_step import demo_rollout_flags, free_rollouts, rollout_command
+from shared.training import DEMO_DIR
 
 from lerobot.configs import FeatureType, PolicyFeature
 from lerobot.datasets import LeRobotDataset
@@ -20,7 +21,7 @@ from lerobot.utils.constants import ACTION, OBS_STATE
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 BIN = Path(sys.executable).parent
-DEMO_CONFIG = {"dataset": {"root": str(DEMO_DIR / DEMO_TASK)}}
+TASKS = SimpleNamespace(index=["Put it there"])
 
 
 @pytest.fixture(scope="module")
@@ -77,14 +78,17 @@ def test_the_printed_rollout_runs_and_stops_by_itself(checkpoint, tmp_path, mujo
 
 def test_the_command_is_the_demos_or_that_of_an_arm_on_the_desk():
     checkpoint = Path("outputs/train/my run/checkpoints/last/pretrained_model")
-    demo = shlex.split(rollout_command(checkpoint, 10, "Put it there", DEMO_CONFIG))
-    desk = shlex.split(rollout_command(checkpoint, 30, "Put it there", {"dataset": {"root": None}}))
+    robots = [("so101_sim", 10), ("koch_follower", 30), (None, 30)]
+    demo, desk, unknown = (
+        shlex.split(rollout_command(checkpoint, SimpleNamespace(robot_type=robot, fps=fps, tasks=TASKS)))
+        for robot, fps in robots
+    )
     assert demo[0] == desk[0] == ".venv/bin/lerobot-rollout"
     assert f"--policy.path={checkpoint}" in demo and f"--policy.path={checkpoint}" in desk
-    assert "--robot.type=so101_sim" in demo and "--robot.type=so101_follower" in desk
+    assert "--robot.type=so101_sim" in demo and "--robot.type=koch_follower" in desk
+    assert "--robot.type=so101_follower" in unknown and "--dataset.single_task=Put it there" in unknown
     differ = {flag.split("=")[0] for flag in set(demo) ^ set(desk)}
     assert all(name.startswith(("--robot.", "--dataset.")) or name == "--fps" for name in differ)
-    assert is_demo(DEMO_CONFIG) and not is_demo(None) and not is_demo({"dataset": {"root": "data/cups"}})
 
 
 def test_recorded_rollouts_stay(tmp_path, monkeypatch):

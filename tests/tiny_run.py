@@ -1,7 +1,9 @@
 """A dataset and a policy so small that LeRobot's own training takes seconds."""
 
+import sys
 from pathlib import Path
 
+import demo_dataset
 import numpy as np
 from shared.scheduling import keep_scheduling
 
@@ -49,3 +51,10 @@ def make_data_set(root: Path, lengths: list[int], cameras: dict[str, tuple[int, 
             dataset.save_episode()
     dataset.finalize()
     return root
+
+
+def make_demo(monkeypatch, output_dir: Path, *args: str) -> None:
+    """The demo dataset in miniature, by its real command, in this process, which has already imported LeRobot."""
+    miniature = ["--episodes", "2", "--failures", "3", "--image-size", "64", "--workers", "1"]
+    monkeypatch.setattr(sys, "argv", ["demo_dataset.py", "--output-dir", str(output_dir), *miniature, *args])
+    demo_dataset.main()

@@ -102,8 +102,8 @@ class Api:
             reason = error.strerror or error
             return answer(500, f"{store.place.path} could not be written: {reason}. The file is as it was.")
         if conflicts:
-            error = f"another tab or program has changed the same in {store.place.path}."
-            return answer(409, error, episodes=conflicts, **session.labels(now))
+            reason = f"another tab or program has changed the same in {store.place.path}."
+            return answer(409, reason, episodes=conflicts, **session.labels(now))
         at = datetime.now().strftime("%H:%M:%S")
         return JSONResponse(
             {

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from shared.cli import UserError
+from shared.columns import read_column
 
 from rewact.keypoints import REWARD_LABELS_PATH, RewardLabelError, read_label_file
 
@@ -76,24 +76,6 @@ def merge_labels(paths: Sequence[Path], counts: Sequence[int | None]) -> dict[st
             f"{at_one} is at {one} fps and {at_other} at {other}: such datasets cannot be merged."
         )
     return merged
-
-
-def read_column(root: Path, key: str) -> dict[int, np.ndarray]:
-    """A feature of every episode, (T, ...) by episode index, read from the dataset's parquet files."""
-    parts: dict[int, list[tuple[int, Any]]] = {}
-    files = sorted((root / "data").glob("*/*.parquet"))
-    if not files:
-        raise UserError(f"no data of a LeRobot dataset in {root}/data.")
-    for file in files:
-        if key not in pq.read_schema(file).names:
-            raise UserError(f"the dataset in {root} has no feature '{key}'.")
-        table = pq.read_table(file, columns=["episode_index", "frame_index", key])
-        for episode, frame, value in zip(*(table.column(i).to_pylist() for i in range(3)), strict=True):
-            parts.setdefault(episode, []).append((frame, value))
-    return {
-        episode: np.array([value for _, value in sorted(frames, key=lambda frame: frame[0])])
-        for episode, frames in sorted(parts.items())
-    }
 
 
 def gripper_switches(values: Sequence[np.ndarray]) -> list[list[int]]:

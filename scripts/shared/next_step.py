@@ -2,20 +2,14 @@
 
 import shlex
 from pathlib import Path
-from typing import Any
 
-from shared.training import DEMO_DIR, DEMO_FPS, DEMO_TASK
+from lerobot.datasets import LeRobotDatasetMetadata
+from shared.training import DEMO_DIR, DEMO_FPS
 
 DEMO_ROLLOUTS = "rollout_so101"
 DEMO_ARM = {"type": "so101_sim"}
 # What a user fills in; docs/ROBOT.md has it side by side with the demo's.
 ARM = {"type": "so101_follower", "port": "/dev/ttyACM0", "id": "my_arm", "cameras": "{...}"}
-
-
-def is_demo(train_config: dict[str, Any] | None) -> bool:
-    """Whether a policy was trained on the demo dataset, by its train_config.json."""
-    root = ((train_config or {}).get("dataset") or {}).get("root") or ""
-    return Path(root).name == DEMO_TASK
 
 
 def rollout_flags(
@@ -69,10 +63,17 @@ def demo_rollout_flags(
     return rollout_flags(checkpoint, DEMO_FPS, task, DEMO_ARM | {"failure": failure}, dataset)
 
 
-def rollout_command(checkpoint: Path, fps: int, task: str, train_config: dict[str, Any] | None) -> str:
-    """The command line for a policy: the demo's, or that of an arm on the desk."""
-    if is_demo(train_config):
+def rollout_command(checkpoint: Path, meta: LeRobotDatasetMetadata) -> str:
+    """The command line for a policy: the demo's, or that of an arm on the desk.
+
+    Args:
+        checkpoint: a pretrained_model folder with a calibrated threshold.
+        meta: of a dataset recorded with the robot, for its first task.
+    """
+    task = str(meta.tasks.index[0])
+    if meta.robot_type == DEMO_ARM["type"]:
         flags = demo_rollout_flags(checkpoint, task, free_rollouts())
     else:
-        flags = rollout_flags(checkpoint, fps, task, ARM, {"repo_id": "me/rollout_1"})
+        arm = ARM | ({"type": meta.robot_type} if meta.robot_type else {})
+        flags = rollout_flags(checkpoint, meta.fps, task, arm, {"repo_id": "me/rollout_1"})
     return shlex.join([".venv/bin/lerobot-rollout", *flags])

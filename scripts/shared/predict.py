@@ -224,7 +224,11 @@ class Prediction:
 
 @torch.inference_mode()
 def predict_frames(
-    loaded: Loaded, episode: int, batch_size: int = BATCH_SIZE, dtype: torch.dtype = torch.float32
+    loaded: Loaded,
+    episode: int,
+    batch_size: int = BATCH_SIZE,
+    dtype: torch.dtype = torch.float32,
+    rest: int = 0,
 ) -> Iterator[Prediction]:
     """Predict an episode from its first frame on, reading and looking at a batch of frames at a time.
 
@@ -233,6 +237,7 @@ def predict_frames(
         episode: its index.
         batch_size: frames per model call; it changes the speed, not the rewards.
         dtype: the precision to compute in; below float32 by autocast.
+        rest: how many frames longer the last one is shown, as if the robot stayed there.
     """
     policy = loaded.policy
     policy.reset()
@@ -250,13 +255,15 @@ def predict_frames(
             frames |= {ACTION: sent[start : start + n]}
         with precision:
             evidence = read_evidence(policy, loaded.preprocessor, frames, task)
-        alone = reward_of(policy, evidence)  # (n,)
-        if alone.shape != (n,):
+        if start + n == len(rows):
+            evidence = evidence.samples(torch.arange(n + rest).clamp(max=n - 1))
+        alone = reward_of(policy, evidence)  # (n,), rest more at the end
+        if len(alone) != len(evidence.logits):
             raise ValueError(f"the reward head gave shape {tuple(alone.shape)} for {n} frames.")
-        (followed,) = follow(policy, [evidence])  # n frames
+        (followed,) = follow(policy, [evidence])
         curves = (part.float().tolist() for part in (followed.reward, followed.ok, alone))
         for i, values in enumerate(zip(*curves, followed.reasons, strict=True)):
-            yield Prediction({key: frames[key][i] for key in loaded.cameras}, *values)
+            yield Prediction({key: frames[key][min(i, n - 1)] for key in loaded.cameras}, *values)
 
 
 def predict_episode(

@@ -168,7 +168,10 @@ def labels_as_trained(
     settings = {key: trained[key] for key in LABEL_SETTINGS if trained.get(key) is not None}
     if choice.rule == "other-dataset":  # a label file belongs to one dataset
         settings.pop("reward_labels", None)
+    # A policy must not be measured by what a policy proposed.
+    exclude = settings.get("reward_source", "labels") == "labels"
     try:
-        return make_reward_labels(dataset, DatasetConfig(repo_id=dataset.repo_id, **settings)), settings
+        config = DatasetConfig(repo_id=dataset.repo_id, exclude_proposed_labels=exclude, **settings)
+        return make_reward_labels(dataset, config), settings
     except ValueError as error:
         raise UserError(f"the labels of the training run cannot be made here: {error}") from error

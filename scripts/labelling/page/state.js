@@ -57,8 +57,11 @@ export function stateOf(episode) {
   return label.keypoints.length || label.outcome ? "labelled" : "unlabelled";
 }
 
-// The points proposed for the current episode, as long as it has none.
-export const suggestion = () => (currentLabel().keypoints.length ? null : state.data.suggestions[state.current]);
+// The points proposed from the gripper for the current episode, as long as it has none and no policy proposed a label.
+export function suggestion() {
+  const label = currentLabel();
+  return label.keypoints.length || isOpen(label) ? null : state.data.suggestions[state.current];
+}
 
 // Whether an episode is in the list. A number in the search field is an episode to go to, not a text to find.
 export const listed = (episode) =>

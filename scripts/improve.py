@@ -1,0 +1,199 @@
+#!/usr/bin/env python
+"""Make a policy better with the rollouts that it has recorded, once a person has said how each of them ended.
+
+    make improve ROLLOUTS=outputs/demo/rollout_so101                      # the newest run, on its demonstrations
+    make improve POLICY=outputs/train/cups DATASET=me/cups ROLLOUTS=data/rollout_cups STEPS=5000
+
+It joins demonstrations and rollouts, goes on training from the checkpoint, keeps the actions of failures out of the
+action loss, calibrates, and says what both checkpoints make of the rollouts that were held out. The first checkpoint,
+the demonstrations and the rollouts stay as they are.
+"""
+
+import argparse
+import json
+import shlex
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from improving.compare import measure, table, watch
+from improving.merge import REPO_ID, merge, save_labels, shifted
+from improving.outcomes import Outcome, read_outcomes, split
+from shared.checkpoint import find_policy, read_train_config
+from shared.cli import UserError, format_episodes, run_cli
+from shared.episodes import choose_episodes, load_meta
+from shared.next_step import rollout_command
+from shared.training import make_command, make_flags
+
+from lerobot.datasets import LeRobotDatasetMetadata
+from rewact.keypoints import REWARD_LABELS_PATH, read_label_file
+from rewact.label_config import RewardLabelConfig
+from rewact.labels import find_label_file
+
+PROPOSALS = ("exclude_proposed_labels", "accept_proposed_labels")
+
+
+def parse_args() -> argparse.Namespace:
+    # fmt: off
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rollouts", required=True, metavar="FOLDER",
+        help="folder of the recorded rollouts, or their repo id in LeRobot's cache")
+    parser.add_argument("--policy-path", metavar="PATH",
+        help="the run or checkpoint that played them (default: the newest run)")
+    parser.add_argument("--dataset", metavar="ID",
+        help="the demonstrations (default: those that the policy was trained on)")
+    parser.add_argument("--root",
+        help="folder of the demonstrations, where it is not in LeRobot's cache or the Hub")
+    parser.add_argument("--steps", type=int,
+        help="training steps (default: half of the checkpoint's)")
+    parser.add_argument("--output", type=Path,
+        help="folder for the new run (default: outputs/train/NAME-improved-TIME)")
+    parser.add_argument("--device",
+        help="to compare on: cpu, cuda, … (default: an accelerator if there is one)")
+    parser.add_argument("--args", default="",
+        help="further lerobot-train flags in one string; they win over the others")
+    # fmt: on
+    return parser.parse_args()
+
+
+def proposal_settings(extra: list[str]) -> RewardLabelConfig:
+    """What the user's lerobot-train flags say about labels that nobody has accepted."""
+    exclude, accept = (f"--dataset.{name}=true" in extra for name in PROPOSALS)
+    try:
+        return RewardLabelConfig(exclude_proposed_labels=exclude, accept_proposed_labels=accept)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def find_rollouts(where: str) -> LeRobotDatasetMetadata:
+    folder = Path(where).expanduser()
+    if folder.is_dir():
+        return load_meta(f"local/{folder.resolve().name}", folder)
+    return load_meta(where, None)
+
+
+def demonstration_labels(meta: LeRobotDatasetMetadata, trained: dict[str, Any]) -> dict[int, Any]:
+    """The entries of the label file that the demonstrations were trained with, empty without one."""
+    source = trained.get("reward_source") or "labels"
+    if source == "progress":
+        return {}
+    if source != "labels":
+        raise UserError(
+            f"the policy was trained with --dataset.reward_source={source}, which rollouts do not have: make a label file "
+            "of it (make label), and train on that first."
+        )
+    file = Path(trained["reward_labels"]) if trained.get("reward_labels") else find_label_file(meta)
+    return {} if file is None else read_label_file(file)[0]
+
+
+def train_flags(checkpoint: Path, root: Path, episodes: list[int], steps: int, output: Path) -> list[str]:
+    """lerobot-train's flags that go on from a checkpoint, with its own settings where this says nothing else."""
+    config = checkpoint / "train_config.json"
+    flags = {
+        **({"config_path": str(config), "resume": "false"} if config.is_file() else {}),
+        "policy.path": str(checkpoint),
+        "policy.push_to_hub": "false",
+        "dataset.repo_id": REPO_ID,
+        "dataset.root": str(root),
+        "dataset.revision": "null",
+        "dataset.episodes": str(episodes),
+        "dataset.eval_split": "0",
+        "dataset.reward_source": "labels",
+        "dataset.reward_labels": str(root / REWARD_LABELS_PATH),
+        "dataset.mask_failed_actions": "true",
+        "steps": str(steps),
+        "save_freq": str(steps),
+        "output_dir": str(output),
+    }
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+def count(episodes: list[int], outcomes: dict[int, Outcome]) -> str:
+    failed = sum(not outcomes[i].success for i in episodes)
+    return f"{format_episodes(episodes)} (successes: {len(episodes) - failed}, failures: {failed})"
+
+
+def main() -> None:
+    args = parse_args()
+    extra = shlex.split(args.args)
+    checkpoint, name = find_policy(args.policy_path)
+    train_config = read_train_config(checkpoint)
+    trained = (train_config or {}).get("dataset") or {}
+    if args.dataset is None and not trained:
+        raise UserError(f"{checkpoint} does not say what it was trained on: name it with DATASET=.")
+    same = args.dataset in (None, trained.get("repo_id"))
+    meta = load_meta(args.dataset or trained["repo_id"], args.root or (trained.get("root") if same else None))
+    rollouts = find_rollouts(args.rollouts)
+    outcomes = read_outcomes(rollouts, proposal_settings(extra))
+    train, held_out = split(outcomes)
+    labels = demonstration_labels(meta, trained)
+    choice = choose_episodes(train_config, meta)
+    seen = choice.trained_on if choice.trained_on else list(range(meta.total_episodes))
+    print(f"policy          {checkpoint}")
+    print(f"demonstrations  {meta.repo_id} at {meta.root}: trained on {format_episodes(seen)}")
+    print(f"rollouts        {rollouts.repo_id} at {rollouts.root}")
+    print(f"                to train on {count(train, outcomes)}")
+    print(f"                held out    {count(held_out, outcomes)}", flush=True)
+
+    output = args.output or Path(f"outputs/train/{name}-improved-{datetime.now():%Y%m%d-%H%M%S}")
+    if output.exists():
+        raise UserError(f"{output} is there: name another folder with OUTPUT=, or remove it.")
+    folder = Path("outputs/improve") / output.name
+    if folder.exists():
+        raise UserError(f"{folder} is there: name another run with OUTPUT=, or remove it.")
+    n = meta.total_episodes
+    root = merge(meta, rollouts, folder)
+    save_labels(root, labels, {i: outcome.entry for i, outcome in outcomes.items()}, n)
+    print(f"joined          {root}", flush=True)
+
+    steps = args.steps or max(1, (train_config or {}).get("steps", 10000) // 2)
+    flags = train_flags(checkpoint, root, seen + shifted(train, n), steps, output)
+    command, _ = make_command(make_flags(REPO_ID), flags + extra)
+    print("lerobot-train", shlex.join(command[1:]), flush=True)
+    if code := subprocess.run(command).returncode:
+        sys.exit(code)
+    after = output / "checkpoints" / "last" / "pretrained_model"
+
+    # Not on the rollouts, which are to say how good the threshold is.
+    left = [i for i in range(n) if i not in seen]
+    demos = [i for i in left if not (labels.get(i, {}).get("exclude") or is_failure(labels.get(i, {})))]
+    calibration = demos or shifted([i for i in held_out if outcomes[i].success], n)
+    if not demos:
+        print(
+            "WARNING   no demonstration is held out: the threshold comes from the held-out rollouts themselves."
+        )
+    script = str(Path(__file__).with_name("calibrate.py"))
+    calibrate = [
+        sys.executable,
+        script,
+        "--policy-path",
+        str(after),
+        "--episodes",
+        format_episodes(calibration),
+    ]
+    if subprocess.run(calibrate).returncode:
+        print(
+            "WARNING   the new checkpoint is not calibrated, so it cannot stop by itself. It is compared all the same."
+        )
+
+    merged = load_meta(REPO_ID, root)
+    episodes = shifted(held_out, n)
+    columns = {}
+    for title, where in (("before", checkpoint), ("after", after)):
+        what = watch(where, merged, str(root), episodes + demos, args.device)
+        of_rollouts = {i - n: what[i] for i in episodes}
+        columns[title] = measure(of_rollouts, outcomes, {i: what[i] for i in demos})
+    print(f"\nOn {len(held_out)} held-out rollouts and {len(demos)} demonstrations:\n{table(columns)}")
+    (after / "improvement.json").write_text(json.dumps(columns, indent=1) + "\n")
+    print(f"\nCheckpoint: {after}")
+    print(f"Next, let it run: {rollout_command(after, merged)}")
+
+
+def is_failure(entry: dict[str, Any]) -> bool:
+    return entry.get("failed_at") is not None or entry.get("outcome") == "failure"
+
+
+if __name__ == "__main__":
+    run_cli(main)
