@@ -5,8 +5,8 @@
     make calibrate POLICY=outputs/train/banana EPISODES=40-47
     make calibrate POLICY=outputs/train/banana DATASET=local/banana_more ROOT=data/banana_more
 
-The episodes are successes that the policy was not trained on; those that the labels call failed or exclude are
-left out. The threshold is the lowest one at which at most --early-stops of such episodes would be stopped before
+The episodes are successes that the policy was not trained on; those that the labels, or `next.success`, call failed,
+and those that the labels exclude, are left out. The threshold is the lowest one at which at most --early-stops of such episodes would be stopped before
 they are done, by split conformal prediction. It goes into the checkpoint's config.json, as reward_stop_threshold.
 """
 
@@ -19,10 +19,18 @@ import numpy as np
 from shared.checkpoint import read_json
 from shared.cli import UserError, format_episodes, run_cli
 from shared.next_step import rollout_command
+from shared.outcomes import known_outcomes
 from shared.predict import predict_episode
 from shared.run import Opened, add_run_arguments, find_run, open_run
 
-from rewact.stopping import EARLY_STOPS, HOLD_S, conformal_threshold, early_peak, hold_frames
+from rewact.stopping import (
+    EARLY_STOPS,
+    HOLD_S,
+    StopRule,
+    conformal_threshold,
+    early_peak,
+    hold_frames,
+)
 
 
 def predict_episodes(opened: Opened) -> list[np.ndarray]:
@@ -30,23 +38,44 @@ def predict_episodes(opened: Opened) -> list[np.ndarray]:
     return [predict_episode(opened.loaded, episode) for episode in opened.choice.episodes]
 
 
-def leave_out_failures(opened: Opened) -> None:
-    """Keep only the successes: neither failed episodes, nor those that the labels exclude, nor a policy's proposals."""
-    labels, episodes = opened.labels, opened.choice.episodes
-    unfit = [e for e in episodes if e in labels.failed or not labels.is_labelled(e)]
-    if not unfit:
-        return
-    if len(unfit) == len(episodes):
+def choose_successes(opened: Opened) -> None:
+    """Keep only the successes, and print why they count as such.
+
+    Neither failures are kept, nor episodes that the labels exclude, nor those whose labels a policy proposed.
+    """
+    labels, chosen = opened.labels, opened.choice
+    outcomes = known_outcomes(opened.run.meta)
+    unfit = [
+        e
+        for e in chosen.episodes
+        if e in labels.failed or not labels.is_labelled(e) or outcomes.get(e) is False
+    ]
+    if unfit and len(unfit) == len(chosen.episodes):
         raise UserError(
-            f"the labels say of episodes {format_episodes(unfit)} that they failed or are excluded, or nobody has "
-            "accepted what a policy proposed (make label): name successes (EPISODES=, or DATASET= and ROOT= of another "
-            "recording)."
+            f"episodes {format_episodes(unfit)} failed, are excluded, or have labels that a policy proposed and nobody "
+            "accepted (make label): name successes (EPISODES=, or DATASET= and ROOT= of another recording)."
         )
-    print(
-        f"WARNING   left out, as they failed, are excluded, or have labels that nobody accepted: {format_episodes(unfit)}.",
-        file=sys.stderr,
+    if unfit:
+        print(
+            f"WARNING   left out, as they failed, are excluded, or have labels that nobody accepted: {format_episodes(unfit)}.",
+            file=sys.stderr,
+        )
+    chosen.episodes = [e for e in chosen.episodes if e not in unfit]
+    assumed = [e for e in chosen.episodes if e not in outcomes]
+    if assumed and chosen.rule == "other-dataset":
+        raise UserError(
+            f"nothing says whether episodes {format_episodes(assumed)} of '{opened.run.meta.repo_id}' are successes: say "
+            "so with make label, or name the successes with EPISODES=."
+        )
+    why = (
+        "you named them"
+        if chosen.rule == "requested"
+        else "demonstrations, and nothing says that they failed"
     )
-    opened.choice.episodes = [e for e in episodes if e not in unfit]
+    known = len(chosen.episodes) - len(assumed)
+    parts = [f"{known} are said to be"] if known else []
+    parts += [f"{len(assumed)} are taken as such ({why})"] if assumed else []
+    print(f"successes {format_episodes(chosen.episodes)}: {', '.join(parts)}")
 
 
 def calibrate(rewards: list[np.ndarray], completions: list[int], fps: float, early_stops: float) -> float:
@@ -58,6 +87,8 @@ def calibrate(rewards: list[np.ndarray], completions: list[int], fps: float, ear
         fps: frames per second.
         early_stops: the share of successes that may be stopped before they are done.
     """
+    if not all(np.isfinite(reward).all() for reward in rewards):
+        raise UserError("the policy's reward is not a number: its weights are broken. Nothing was written.")
     hold = hold_frames(HOLD_S, fps)
     peaks = [early_peak(r, done, hold) for r, done in zip(rewards, completions, strict=True)]
     threshold = conformal_threshold(peaks, early_stops)
@@ -69,12 +100,19 @@ def calibrate(rewards: list[np.ndarray], completions: list[int], fps: float, ear
     return threshold
 
 
+def stops(reward: np.ndarray, threshold: float, fps: float) -> bool:
+    """Whether the rule would stop an episode with these (T,) rewards, if the robot stays at its end for the hold time."""
+    hold = hold_frames(HOLD_S, fps)
+    rule = StopRule(threshold, hold)
+    return any(rule(value) for value in np.append(reward, np.full(hold, reward[-1])))
+
+
 def store(opened: Opened, threshold: float) -> None:
     """Write the threshold into the checkpoint's config.json, whole or not at all."""
     path = opened.run.folder / "config.json"
     config = read_json(path) | {"reward_stop_threshold": threshold}
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(config, indent=4) + "\n")
+    partial.write_text(json.dumps(config, indent=4, allow_nan=False) + "\n")
     os.replace(partial, path)
 
 
@@ -104,7 +142,7 @@ def main() -> None:
             "no episodes are known to be held out from training: name successes that it has not seen "
             "(EPISODES=, or DATASET= and ROOT= of another recording)."
         )
-    leave_out_failures(opened)
+    choose_successes(opened)
     labels = [opened.label(episode) for episode in opened.choice.episodes]
     never = [e for e, label in zip(opened.choice.episodes, labels, strict=True) if label.max() < 1]
     if never:
@@ -114,10 +152,16 @@ def main() -> None:
     rewards = predict_episodes(opened)
     completions = [int(np.argmax(label >= 1)) for label in labels]
     threshold = calibrate(rewards, completions, run.meta.fps, args.early_stops)
+    reached = sum(stops(reward, threshold, run.meta.fps) for reward in rewards)
+    if 2 * reached <= len(rewards):
+        raise UserError(
+            f"only {reached} of {len(rewards)} successes would ever stop at the threshold {threshold:.4f}: the reward does "
+            "not tell their end from what comes before. Are they successes, as in training? Nothing was written."
+        )
     store(opened, threshold)
-    n, reached = len(rewards), sum(reward[-1] >= threshold for reward in rewards)
+    n = len(rewards)
     print(
-        f"threshold {threshold:.4f}, held for {HOLD_S} s, from {n} episodes; {reached} of them end above it"
+        f"threshold {threshold:.4f}, held for {HOLD_S} s, from {n} successes; {n - reached} of them would never stop"
     )
     if n + 1 < 1 / args.early_stops:
         print(

@@ -3,13 +3,17 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import calibrate
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from shared.cli import UserError
 
 from lerobot.configs import PreTrainedConfig
+from rewact.keypoints import REWARD_LABELS_PATH
 from rewact.stopping import conformal_threshold, early_peak
 
 
@@ -103,7 +107,9 @@ def test_failures_and_excluded_episodes_do_not_calibrate(own_checkpoint, run, la
 def test_no_success_is_left(own_checkpoint, run, labelled):
     used = labelled({"1": {"exclude": True}, "3": {"failed_at": 2}})
     before = (own_checkpoint / "config.json").read_bytes()
-    with pytest.raises(UserError, match="of episodes 1,3 that they failed or are excluded"):
+    with pytest.raises(
+        UserError, match="episodes 1,3 failed, are excluded, or have labels that a policy proposed"
+    ):
         run("--policy-path", own_checkpoint)
     assert not used and (own_checkpoint / "config.json").read_bytes() == before
 
@@ -112,3 +118,75 @@ def test_a_share_that_is_none(own_checkpoint, run, capsys):
     with pytest.raises(SystemExit):
         run("--policy-path", own_checkpoint, "--early-stops", "1.5")
     assert "1.5" in capsys.readouterr().err
+
+
+def own_dataset(data_set, tmp_path, labels: dict | None = None):
+    """A dataset other than the one trained on."""
+    root = Path(shutil.copytree(data_set, tmp_path / "other"))
+    if labels is not None:
+        path = root / REWARD_LABELS_PATH
+        path.parent.mkdir()
+        path.write_text(json.dumps(labels))
+    return root
+
+
+def test_episodes_that_nobody_called_successes_are_refused(own_checkpoint, run, data_set, tmp_path, capsys):
+    """They may all be failures. The user's word counts, and a person's label; what a policy proposed does not."""
+    before = (own_checkpoint / "config.json").read_bytes()
+    root = own_dataset(data_set, tmp_path)
+    arguments = ["--policy-path", own_checkpoint, "--dataset-repo-id", "local/other", "--dataset-root", root]
+    with pytest.raises(UserError, match="nothing says whether episodes 0-3 of 'local/other' are successes"):
+        run(*arguments)
+    proposed = {"stopped_by": "reward"}
+    labels = {
+        "0": {"outcome": "success"},
+        "1": {"outcome": "success", "proposed": proposed | {"accepted": True}},
+        "2": {"outcome": "success", "proposed": proposed},
+        "3": {"failed_at": 2},
+    }
+    (root / REWARD_LABELS_PATH).parent.mkdir()
+    (root / REWARD_LABELS_PATH).write_text(json.dumps(labels))
+    assert (own_checkpoint / "config.json").read_bytes() == before
+    run(*arguments)
+    said = capsys.readouterr()
+    assert "successes 0-1: 2 are said to be" in said.out
+    assert "have labels that nobody accepted: 2-3" in said.err
+
+
+def test_the_users_word_counts(own_checkpoint, run, capsys, monkeypatch):
+    rewards = [np.linspace(0, 1, 12), np.linspace(0, 1, 11), np.full(9, 0.1), np.linspace(0, 1, 7)]
+    monkeypatch.setattr(calibrate, "predict_episodes", lambda opened: rewards)
+    run("--policy-path", own_checkpoint, "--episodes", "1,3,0,2")
+    said = capsys.readouterr().out
+    assert "4 are taken as such (you named them)" in said and "1 of them would never stop" in said
+
+
+def test_a_threshold_that_half_of_the_successes_do_not_reach_is_refused(own_checkpoint, run, monkeypatch):
+    """As with recordings of failures: the reward is high before their end, and low there."""
+    before = (own_checkpoint / "config.json").read_bytes()
+    rewards = [np.linspace(0.6, 0, 12), np.linspace(0, 1, 11)]
+    monkeypatch.setattr(calibrate, "predict_episodes", lambda opened: rewards)
+    with pytest.raises(UserError, match="only 1 of 2 successes would ever stop at the threshold 0.38"):
+        run("--policy-path", own_checkpoint)
+    assert (own_checkpoint / "config.json").read_bytes() == before
+
+
+def test_what_is_not_finite_is_refused(own_checkpoint, run, data_set, tmp_path, monkeypatch):
+    before = (own_checkpoint / "config.json").read_bytes()
+    root = own_dataset(data_set, tmp_path, {str(i): {"outcome": "success"} for i in range(4)})
+    [path] = (root / "data").glob("*/*.parquet")
+    table = pq.read_table(path)
+    values = table.column("observation.state").to_pylist()
+    values[20][0] = float("nan")  # frame 11 of episode 1
+    column = pa.array(values, type=table.schema.field("observation.state").type)
+    index = table.column_names.index("observation.state")
+    pq.write_table(table.set_column(index, "observation.state", column), path)
+    arguments = ["--policy-path", own_checkpoint, "--dataset-repo-id", "local/other", "--dataset-root", root]
+    with pytest.raises(
+        UserError, match="'observation.state' is not finite in frame 11 of episode 1. Repair it"
+    ):
+        run(*arguments)
+    monkeypatch.setattr(calibrate, "predict_episodes", lambda opened: [np.full(12, np.nan), np.ones(11)])
+    with pytest.raises(UserError, match="the policy's reward is not a number"):
+        run("--policy-path", own_checkpoint)
+    assert (own_checkpoint / "config.json").read_bytes() == before
