@@ -43,10 +43,10 @@ def requested(text: str | None, meta: LeRobotDatasetMetadata) -> list[int]:
 
 
 def score_with_policy(
-    run: Run, episodes: str | None, output: Path, device: str | None, batch_size: int
+    run: Run, episodes: list[int], output: Path, device: str | None, batch_size: int
 ) -> Scores:
     """Score the episodes with the run's policy, and write the file."""
-    choice = choose_episodes(run.train_config, run.meta, requested(episodes, run.meta))
+    choice = choose_episodes(run.train_config, run.meta, episodes)
     print(f"episodes  {format_episodes(choice.episodes)}")
     if choice.trained_on is None:
         print("WARNING   which episodes the policy was trained on is unknown.")
@@ -111,8 +111,9 @@ def main() -> None:
         run = find_run(args.policy_path, args.dataset_repo_id, args.dataset_root)
         repo_id, root = run.meta.repo_id, run.root
         output = args.output or Path(run.meta.root) / RABC_FILE
-        check_output(output)
-        scores = score_with_policy(run, args.episodes, output, device, args.batch_size)
+        episodes = requested(args.episodes, run.meta)
+        check_output(output, episodes, is_cross_fit=False)
+        scores = score_with_policy(run, episodes, output, device, args.batch_size)
     else:
         extra = shlex.split(args.args)
         check_extra(extra)
@@ -120,8 +121,8 @@ def main() -> None:
         repo_id, root = flags["dataset.repo_id"], flags.get("dataset.root")
         meta = load_meta(repo_id, root)
         output = args.output or Path(meta.root) / RABC_FILE
-        check_output(output)
         episodes = choose_episodes(None, meta, requested(args.episodes, meta)).episodes
+        check_output(output, episodes, is_cross_fit=True)
         folds = make_folds(episodes, meta.episodes["tasks"], args.cross_fit)
         folder = args.runs or RUNS / repo_id.split("/")[-1]
         scores = cross_fit(folder, meta, folds, flags, extra, device, args.batch_size)

@@ -145,6 +145,27 @@ def test_the_file_of_another_reward_model_is_not_overwritten(score, policy, tmp_
     assert output.read_bytes() == before
 
 
+def test_scores_that_would_be_lost_are_not_overwritten(score, policy, data_set, tmp_path):
+    """Those of other episodes, and those by models that have not seen what they score."""
+    output, meta = tmp_path / "scores.parquet", LeRobotDatasetMetadata(REPO_ID, root=data_set)
+    scores = {i: np.zeros(length, np.float32) for i, length in enumerate(LENGTHS)}
+    write_scores(output, meta, scores, {"policy": "x"})
+    before = output.read_bytes()
+    with pytest.raises(
+        UserError, match="also has scores of episodes 0-1,4, which would be lost: name another"
+    ):
+        score("--policy-path", policy, "--output", output, "--episodes", "2-3")
+    assert output.read_bytes() == before
+    write_scores(output, meta, scores, {"cross_fit": "outputs/score/tiny", "folds": [[0], [1]]})
+    before = output.read_bytes()
+    with pytest.raises(UserError, match="by models that have not seen what they score"):
+        score("--policy-path", policy, "--output", output)
+    assert output.read_bytes() == before
+    with pytest.raises(UserError, match="the reward is not a number in episodes 3. Nothing was written"):
+        write_scores(output, meta, scores | {3: np.full(LENGTHS[3], np.nan)}, {})
+    assert output.read_bytes() == before
+
+
 def test_a_failed_write_leaves_the_old_file(data_set, tmp_path, monkeypatch):
     meta = LeRobotDatasetMetadata(REPO_ID, root=data_set)
     output = tmp_path / "scores.parquet"
@@ -243,6 +264,17 @@ def test_cross_fit_resumes_where_it_stopped(score, trainings, data_set, tmp_path
     }
     assert "--output_dir=outputs/score/tiny/fold-1" in second
     assert len(read_scores(tmp_path / "scores.parquet")) == 5
+
+
+def test_a_cross_fit_does_not_go_on_after_the_labels_changed(score, trainings, data_set, tmp_path):
+    labels = tmp_path / "labels.json"
+    labels.write_text("{}")
+    arguments = ["--dataset-repo-id", REPO_ID, "--dataset-root", data_set, "--cross-fit", 2]
+    arguments += ["--output", tmp_path / "scores.parquet", f"--args=--dataset.reward_labels={labels}"]
+    score(*arguments)
+    labels.write_text('{"0": {"exclude": true}}')
+    with pytest.raises(UserError, match=r"holds a cross-fit with other settings \(labels\)"):
+        score(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ The episodes are dealt into K folds. For each fold lerobot-train trains a policy
 the fold. Whatever is done lies in a folder, so that an interrupted cross-fit goes on where it stopped.
 """
 
+import hashlib
 import json
 import shlex
 import shutil
@@ -18,6 +19,7 @@ from shared.episodes import episode_lengths
 from shared.training import make_command
 
 from lerobot.datasets import LeRobotDatasetMetadata
+from rewact.labels import find_label_file
 from scoring.episodes import score_episodes
 from scoring.score_file import read_scores, write_scores
 
@@ -49,6 +51,16 @@ def check_extra(extra: list[str]) -> None:
             raise UserError(f"--cross-fit sets --{name} for every training run: take it out of --args.")
     if "policy.path" in names:
         print("WARNING   --policy.path: what that policy had seen is not left out.")
+
+
+def label_hash(meta: LeRobotDatasetMetadata, extra: list[str]) -> str | None:
+    """Changes with the labels to train on; None without a label file."""
+    flag = "--dataset.reward_labels="
+    named = [arg.removeprefix(flag) for arg in extra if arg.startswith(flag)]
+    file = Path(named[-1]).expanduser() if named else find_label_file(meta)
+    if file is None or not file.is_file():
+        return None
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def check_plan(folder: Path, plan: dict[str, Any]) -> None:
@@ -108,7 +120,8 @@ def cross_fit(
         (T,) rewards of each episode.
     """
     flags = {name: value for name, value in flags.items() if name not in ("output_dir", "dataset.episodes")}
-    check_plan(folder, {"flags": flags, "args": extra, "lengths": episode_lengths(meta), "folds": folds})
+    plan = {"flags": flags, "args": extra, "lengths": episode_lengths(meta), "folds": folds}
+    check_plan(folder, plan | {"labels": label_hash(meta, extra)})
     episodes = sorted(sum(folds, []))
     scores: dict[int, np.ndarray] = {}
     for i, held_out in enumerate(folds):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from shared.cli import UserError
+from shared.cli import UserError, format_episodes
 
 from lerobot.datasets import LeRobotDatasetMetadata
 
@@ -28,13 +28,29 @@ def read_source(path: Path) -> dict[str, Any] | None:
     return json.loads(metadata[SOURCE]) if SOURCE in metadata else None
 
 
-def check_output(path: Path) -> None:
-    """Refuse to overwrite the scores of another reward model, before any work is done."""
+def check_output(path: Path, episodes: list[int], is_cross_fit: bool) -> None:
+    """Refuse to overwrite what cannot be made again by the same command, before any work is done.
+
+    Args:
+        path: the file.
+        episodes: to be scored.
+        is_cross_fit: whether by models that have not seen what they score.
+    """
     if path.is_dir():
         raise UserError(f"--output {path} is a folder: name a file.")
-    if path.is_file() and read_source(path) is None:
+    if not path.is_file():
+        return
+    source = read_source(path)
+    another = "name another file (OUTPUT=), or remove it."
+    if source is None:
+        raise UserError(f"{path} has the scores of another reward model: {another}")
+    if lost := sorted(set(read_scores(path)) - set(episodes)):
         raise UserError(
-            f"{path} has the scores of another reward model: give another --output, or remove it."
+            f"{path} also has scores of episodes {format_episodes(lost)}, which would be lost: {another}"
+        )
+    if "cross_fit" in source and not is_cross_fit:
+        raise UserError(
+            f"{path} has scores by models that have not seen what they score (CROSS_FIT=), which these are not: {another}"
         )
 
 
@@ -50,6 +66,10 @@ def write_scores(
         source: what made them.
     """
     episodes = sorted(scores)
+    if bad := [episode for episode in episodes if not np.isfinite(scores[episode]).all()]:
+        raise UserError(
+            f"the reward is not a number in episodes {format_episodes(bad)}. Nothing was written."
+        )
     starts = [int(meta.episodes["dataset_from_index"][episode]) for episode in episodes]
     frames = [np.arange(len(scores[episode])) for episode in episodes]
     columns = {
