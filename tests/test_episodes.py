@@ -1,9 +1,12 @@
 """scripts/shared/episodes.py: which episodes are held out, and which are looked at."""
 
+import json
 import shutil
 
 import pytest
+from shared.cli import UserError
 from shared.episodes import choose_episodes, load_meta, split_episodes, training_episodes
+from shared.training import make_flags
 from tiny_run import REPO_ID, TINY_POLICY, make_data_set
 
 from lerobot.configs.default import DatasetConfig
@@ -103,3 +106,18 @@ def test_weights_that_another_training_started_from_are_named(data_set, meta):
     config = {**config_of(data_set, episodes=[0]), "policy": {"pretrained_path": "me/base"}, "resume": False}
     assert "me/base" in choose_episodes(config, meta).warnings[0]
     assert choose_episodes({**config, "resume": True}, meta).warnings == []
+
+
+def test_a_dataset_in_the_old_format_is_named_with_the_command_that_converts_it(data_set, tmp_path):
+    root = tmp_path / "my cups"
+    shutil.copytree(data_set / "meta", root / "meta")
+    info = json.loads((root / "meta/info.json").read_text())
+    (root / "meta/info.json").write_text(json.dumps(info | {"codebase_version": "v2.1"}))
+    command = (
+        f"-m lerobot.scripts.convert_dataset_v21_to_v30 --repo-id=me/cups --root='{root}' --push-to-hub=false"
+    )
+    for use in (lambda: load_meta("me/cups", root), lambda: make_flags("me/cups", str(root))):
+        with pytest.raises(UserError) as error:
+            use()
+        assert "old format v2.1. Convert it: .venv/bin/python " + command in str(error.value)
+        assert "\n" not in str(error.value)

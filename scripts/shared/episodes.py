@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from lerobot.datasets import LeRobotDatasetMetadata
+from lerobot.utils.constants import HF_LEROBOT_HOME
 from shared.cli import UserError, format_episodes
+from shared.old_format import check_version
 
 
 def load_meta(repo_id: str, root: str | Path | None, revision: str | None = None) -> LeRobotDatasetMetadata:
@@ -26,6 +28,7 @@ def load_meta(repo_id: str, root: str | Path | None, revision: str | None = None
     # empty folder and an error about the network.
     if root is not None and not (Path(root) / "meta" / "info.json").is_file():
         raise UserError(f"no LeRobot dataset at {root}: there is no meta/info.json in it.")
+    check_version(repo_id, HF_LEROBOT_HOME / repo_id if root is None else Path(root))
     try:
         return LeRobotDatasetMetadata(repo_id, root=root, revision=revision)
     except Exception as error:  # the Hub's client and the file readers raise many unrelated types

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from shared.cli import UserError, parse_episodes
+from shared.old_format import check_version
 
 DEMO_TASK = "so101-cube-on-plate"
 DEMO_DIR = Path("outputs/demo")
@@ -80,6 +81,7 @@ def make_flags(
     if root:
         if not (Path(root) / "meta" / "info.json").is_file():
             raise UserError(f"no LeRobot dataset at ROOT={root}: there is no meta/info.json in it.")
+        check_version(flags["dataset.repo_id"], Path(root))
         flags["dataset.root"] = root
     if episodes:
         flags["dataset.episodes"] = str(parse_episodes(episodes))
