@@ -177,7 +177,7 @@ def test_outcomes_of_a_recording_without_labels(tmp_path):
     meta = load_meta("local/eval", tmp_path / "eval")
     outcomes = read_outcomes(meta, RewardLabelConfig())
     assert [outcomes[i].success for i in range(3)] == [True, False, True]
-    assert outcomes[1].entry == {"outcome": "failure", "exclude": True}
+    assert outcomes[1].entry == {"outcome": "failure"}
 
     file = tmp_path / "eval" / REWARD_LABELS_PATH
     file.parent.mkdir()

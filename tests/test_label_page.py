@@ -293,8 +293,14 @@ def test_label_episodes(browser, served):
     # a label that training would refuse is refused and taken back
     page.keys("u")
     page.wait(lambda: page.text("episode") == "Episode 2")
+    page.js("(await import('/editing.js')).setOutcome('draw')")
+    page.wait(lambda: "outcome must be" in page.text("toast"))
+    page.wait(lambda: page.label()["outcome"] is None)
+    # the outcome alone says enough
     Select(browser.find_element(By.ID, "outcome")).select_by_value("failure")
-    page.wait(lambda: "nothing says what its reward is" in page.text("toast"))
+    page.saved()
+    assert "only the last frame is used" in page.text("legend")
+    page.keys("o")
     page.wait(lambda: page.label()["outcome"] is None)
     page.keys("x")
     page.saved()

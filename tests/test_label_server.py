@@ -322,7 +322,6 @@ INVALID = [
     ({"failed_at": 9}, "failed_at: frame 9 does not exist"),
     ({"failed_at": 2.0}, "failed_at must be the index of a frame"),
     ({"failed_at": 2, "outcome": "success"}, "outcome is 'success', but failed_at is 2"),
-    ({"outcome": "failure"}, "nothing says what its reward is"),
     ({"outcome": "draw"}, "outcome must be"),
     ({"exclude": "yes"}, "'exclude' must be true or false"),
     ({"colour": 1}, "a JSON object with keypoints"),
@@ -342,6 +341,15 @@ def test_an_invalid_label_is_refused(writable, label, message):
     status, answer = writable.save({"0": label, "1": {"exclude": True}})
     assert status == 422 and re.search(message, answer["error"])
     assert not (Path(writable.session.meta.root) / "rewact_extensions").exists()  # nothing was written
+
+
+def test_an_outcome_alone_is_a_label(writable, root):
+    ask = {"episode": 0, "label": {"outcome": "failure"}, "interpolation": "linear"}
+    status, answer = writable.json("/api/curve", "POST", ask)
+    assert status == 200 and answer["reward"] == [None] * (LENGTHS[0] - 1) + [0]
+    assert writable.save({"0": {"outcome": "failure"}, "1": {"outcome": "success"}})[0] == 200
+    labels = load_labels(root / REWARD_LABELS_PATH, LENGTHS, FPS, REPO_ID)
+    assert labels[0].failed and labels[1].outcome == "success"
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"labels": {}, "more": 1}', b"\xff"])

@@ -90,8 +90,7 @@ def outcomes_of_labels(
 
 
 def outcomes_of_feature(meta: LeRobotDatasetMetadata, failed: set[int]) -> dict[int, Outcome]:
-    """When a failure began is not known, so it has no part in the reward loss."""
-    failure = Outcome(False, None, {"outcome": "failure", "exclude": True})
+    failure = Outcome(False, None, {"outcome": "failure"})
     success = Outcome(True, None, {"outcome": "success"})
     return {index: failure if index in failed else success for index in range(meta.total_episodes)}
 

@@ -24,6 +24,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import uvicorn
 from shared.cli import UserError
 from starlette.applications import Starlette
@@ -73,7 +74,9 @@ class Api:
             return answer(422, "interpolation must be linear or pchip.")
         entry = store.entry(index, body.get("label"), Snapshot())
         reward = curve(entry, store.lengths[index], store.fps, body["interpolation"])
-        return JSONResponse({"reward": [round(float(value), 5) for value in reward]})
+        # null where nothing is known, as in a failure of which only the end is
+        known = [None if np.isnan(value) else round(float(value), 5) for value in reward]
+        return JSONResponse({"reward": known})
 
     async def save(self, request: Request) -> Response:
         body = await read_body(request, ("session", "labels", "before"))

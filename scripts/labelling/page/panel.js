@@ -69,6 +69,8 @@ export function drawLegend() {
     parts.push(part);
   };
   if (label.exclude) add("excluded", "excluded: no reward loss on this episode");
+  else if (label.outcome === "failure" && label.failed_at === null && !label.keypoints.length)
+    add("label", "a failure: only the last frame is used in training, as 0 (F says where it failed)");
   else add("label", label.keypoints.length ? "label, as used in training" : "linear progress, used in training while there are no points");
   if (data.policy && prediction) {
     const text = { waiting: "being computed …", ready: HELD_OUT[prediction.held_out] }[prediction.state] ?? prediction.error;

@@ -20,7 +20,13 @@ export const rewardAt = (event) => clamp(1 - (event.clientY - box().top - EDGE.t
 
 // ---------------------------------------------------------------------------------------------- drawing
 
-const line = (values) => values.map((r, f) => `${f ? "L" : "M"}${xOf(f).toFixed(1)} ${yOf(r).toFixed(1)}`).join("");
+// A path through the values; null leaves a gap, and a value between two gaps is a dot.
+function line(values) {
+  const isKnown = (f) => (values[f] ?? null) !== null;
+  return values
+    .map((r, f) => (isKnown(f) ? `${isKnown(f - 1) ? "L" : "M"}${xOf(f).toFixed(1)} ${yOf(r).toFixed(1)}${isKnown(f - 1) || isKnown(f + 1) ? "" : "h0.01"}` : ""))
+    .join("");
+}
 
 export function drawTimeline() {
   $("timeline").replaceChildren(...axes(), ...curves(), ...failure(), ...points());
