@@ -21,8 +21,8 @@ from typing import Any
 from improving.compare import measure, table, watch
 from improving.merge import REPO_ID, merge, save_labels, shifted
 from improving.outcomes import Outcome, read_outcomes, split
-from shared.checkpoint import find_policy, read_train_config
-from shared.cli import UserError, format_episodes, run_cli
+from shared.checkpoint import RUNS, find_policy, read_train_config
+from shared.cli import UserError, at_least, format_episodes, run_cli
 from shared.episodes import choose_episodes, load_meta
 from shared.next_step import rollout_command
 from shared.training import make_command, make_flags
@@ -55,7 +55,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--args", default="",
         help="further lerobot-train flags in one string; they win over the others")
     # fmt: on
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.steps is not None:
+        at_least(parser, args, steps=1)
+    return args
 
 
 def proposal_settings(extra: list[str]) -> RewardLabelConfig:
@@ -115,84 +118,113 @@ def count(episodes: list[int], outcomes: dict[int, Outcome]) -> str:
     return f"{format_episodes(episodes)} (successes: {len(episodes) - failed}, failures: {failed})"
 
 
-def main() -> None:
-    args = parse_args()
-    extra = shlex.split(args.args)
-    checkpoint, name = find_policy(args.policy_path)
-    train_config = read_train_config(checkpoint)
-    trained = (train_config or {}).get("dataset") or {}
-    if args.dataset is None and not trained:
-        raise UserError(f"{checkpoint} does not say what it was trained on: name it with DATASET=.")
-    same = args.dataset in (None, trained.get("repo_id"))
-    meta = load_meta(args.dataset or trained["repo_id"], args.root or (trained.get("root") if same else None))
-    rollouts = find_rollouts(args.rollouts)
-    outcomes = read_outcomes(rollouts, proposal_settings(extra))
-    train, held_out = split(outcomes)
-    labels = demonstration_labels(meta, trained)
-    choice = choose_episodes(train_config, meta)
-    seen = choice.trained_on if choice.trained_on else list(range(meta.total_episodes))
-    print(f"policy          {checkpoint}")
-    print(f"demonstrations  {meta.repo_id} at {meta.root}: trained on {format_episodes(seen)}")
-    print(f"rollouts        {rollouts.repo_id} at {rollouts.root}")
-    print(f"                to train on {count(train, outcomes)}")
-    print(f"                held out    {count(held_out, outcomes)}", flush=True)
-
-    output = args.output or Path(f"outputs/train/{name}-improved-{datetime.now():%Y%m%d-%H%M%S}")
-    if output.exists():
-        raise UserError(f"{output} is there: name another folder with OUTPUT=, or remove it.")
-    folder = Path("outputs/improve") / output.name
-    if folder.exists():
-        raise UserError(f"{folder} is there: name another run with OUTPUT=, or remove it.")
-    n = meta.total_episodes
-    root = merge(meta, rollouts, folder)
-    save_labels(root, labels, {i: outcome.entry for i, outcome in outcomes.items()}, n)
-    print(f"joined          {root}", flush=True)
-
-    steps = args.steps or max(1, (train_config or {}).get("steps", 10000) // 2)
-    flags = train_flags(checkpoint, root, seen + shifted(train, n), steps, output)
+def train(
+    checkpoint: Path, root: Path, episodes: list[int], steps: int, output: Path, extra: list[str]
+) -> Path:
+    """Train on from a checkpoint. Returns the new one; a failed training ends this command with its exit code."""
+    flags = train_flags(checkpoint, root, episodes, steps, output)
     command, _ = make_command(make_flags(REPO_ID), flags + extra)
     print("lerobot-train", shlex.join(command[1:]), flush=True)
     if code := subprocess.run(command).returncode:
         sys.exit(code)
-    after = output / "checkpoints" / "last" / "pretrained_model"
+    return output / "checkpoints" / "last" / "pretrained_model"
 
-    # Not on the rollouts, which are to say how good the threshold is.
-    left = [i for i in range(n) if i not in seen]
-    demos = [i for i in left if not (labels.get(i, {}).get("exclude") or is_failure(labels.get(i, {})))]
-    calibration = demos or shifted([i for i in held_out if outcomes[i].success], n)
-    if not demos:
-        print(
-            "WARNING   no demonstration is held out: the threshold comes from the held-out rollouts themselves."
-        )
-    script = str(Path(__file__).with_name("calibrate.py"))
-    calibrate = [
-        sys.executable,
-        script,
-        "--policy-path",
-        str(after),
-        "--episodes",
-        format_episodes(calibration),
-    ]
-    if subprocess.run(calibrate).returncode:
+
+def calibrate(checkpoint: Path, successes: list[int]) -> None:
+    script = Path(__file__).with_name("calibrate.py")
+    episodes = ["--episodes", format_episodes(successes)]
+    if subprocess.run([sys.executable, script, "--policy-path", checkpoint, *episodes]).returncode:
         print(
             "WARNING   the new checkpoint is not calibrated, so it cannot stop by itself. It is compared all the same."
         )
 
-    merged = load_meta(REPO_ID, root)
-    episodes = shifted(held_out, n)
+
+def compare(
+    checkpoints: dict[str, Path],
+    meta: LeRobotDatasetMetadata,
+    outcomes: dict[int, Outcome],
+    demos: list[int],
+    device: str | None,
+) -> dict[str, dict[str, str]]:
+    """The rows of the table by checkpoint.
+
+    Args:
+        checkpoints: by the name of their column.
+        meta: of the merged dataset.
+        outcomes: of the held-out rollouts, by their index there.
+        demos: the held-out demonstrations.
+        device: as in `load_policy`.
+    """
     columns = {}
-    for title, where in (("before", checkpoint), ("after", after)):
-        what = watch(where, merged, str(root), episodes + demos, args.device)
-        of_rollouts = {i - n: what[i] for i in episodes}
-        columns[title] = measure(of_rollouts, outcomes, {i: what[i] for i in demos})
-    print(f"\nOn {len(held_out)} held-out rollouts and {len(demos)} demonstrations:\n{table(columns)}")
+    for title, checkpoint in checkpoints.items():
+        seen = watch(checkpoint, meta, str(meta.root), [*outcomes, *demos], device)
+        of_rollouts = {i: seen[i] for i in outcomes}
+        columns[title] = measure(of_rollouts, outcomes, {i: seen[i] for i in demos})
+    return columns
+
+
+def new_folders(name: str, output: Path | None) -> tuple[Path, Path]:
+    """Where the run goes, and the merged dataset; neither is there yet."""
+    output = output or RUNS / f"{name}-improved-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = Path("outputs/improve") / output.name
+    for each in (output, folder):
+        if each.exists():
+            raise UserError(f"{each} is there: name another run with OUTPUT=, or remove it.")
+    return output, folder
+
+
+def main() -> None:
+    args = parse_args()
+    extra = shlex.split(args.args)
+    before, name = find_policy(args.policy_path)
+    config = read_train_config(before) or {}
+    trained = config.get("dataset") or {}
+    if args.dataset is None and not trained:
+        raise UserError(f"{before} does not say what it was trained on: name it with DATASET=.")
+    same = args.dataset in (None, trained.get("repo_id"))
+    meta = load_meta(args.dataset or trained["repo_id"], args.root or (trained.get("root") if same else None))
+    rollouts = find_rollouts(args.rollouts)
+    outcomes = read_outcomes(rollouts, proposal_settings(extra))
+    chosen, held_out = split(outcomes)
+    labels = demonstration_labels(meta, trained)
+    # Of other demonstrations than the checkpoint's, none is held out.
+    demonstrations = choose_episodes(config, meta).trained_on or list(range(meta.total_episodes))
+    print(f"policy          {before}")
+    print(f"demonstrations  {meta.repo_id} at {meta.root}: to train on {format_episodes(demonstrations)}")
+    print(f"rollouts        {rollouts.repo_id} at {rollouts.root}")
+    print(f"                to train on {count(chosen, outcomes)}")
+    print(f"                held out    {count(held_out, outcomes)}", flush=True)
+
+    output, folder = new_folders(name, args.output)
+    root = merge(meta, rollouts, folder)
+    n = meta.total_episodes  # a rollout's index in the merged dataset is this much higher
+    save_labels(root, labels, {i: outcome.entry for i, outcome in outcomes.items()}, n)
+    print(f"joined          {root}", flush=True)
+    steps = args.steps or max(1, config.get("steps", 10000) // 2)
+    after = train(before, root, demonstrations + shifted(chosen, n), steps, output, extra)
+
+    left = [i for i in range(n) if i not in demonstrations and not is_unfit(labels.get(i, {}))]
+    merged_outcomes = {n + i: outcomes[i] for i in held_out}
+    if left:  # not on the rollouts, which are to say how good the threshold is
+        calibrate(after, left)
+    else:
+        print(
+            "WARNING   no demonstration is held out: the threshold comes from the rollouts that it is measured on."
+        )
+        calibrate(after, [i for i, outcome in merged_outcomes.items() if outcome.success])
+    merged = load_meta(REPO_ID, root)
+    columns = compare({"before": before, "after": after}, merged, merged_outcomes, left, args.device)
+    print(f"\nOn {len(held_out)} held-out rollouts and {len(left)} demonstrations:\n{table(columns)}")
     (after / "improvement.json").write_text(json.dumps(columns, indent=1) + "\n")
     print(f"\nCheckpoint: {after}")
     print(f"Next, let it run: {rollout_command(after, merged)}")
 
 
-def is_failure(entry: dict[str, Any]) -> bool:
-    return entry.get("failed_at") is not None or entry.get("outcome") == "failure"
+def is_unfit(entry: dict[str, Any]) -> bool:
+    """Whether a label says that an episode is no success, or is left out."""
+    return (
+        bool(entry.get("exclude")) or entry.get("failed_at") is not None or entry.get("outcome") == "failure"
+    )
 
 
 if __name__ == "__main__":
