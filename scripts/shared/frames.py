@@ -54,7 +54,7 @@ def match_inputs(config: PreTrainedConfig, preprocessor: Any, meta: LeRobotDatas
     for key, (_, feature) in wanted.items():
         got, expected = tuple(available[key].shape), tuple(feature.shape)
         if feature.type is FeatureType.VISUAL and got[0] == expected[0]:
-            continue  # ACT takes images of any size; whether another size is good enough, the metrics show
+            continue  # the policy resizes them
         if got != expected:
             raise UserError(
                 f"{key} has shape {got} in '{meta.repo_id}', the policy was trained on {expected}."
