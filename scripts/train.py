@@ -4,8 +4,10 @@
     make train                                               # the demo: minutes on two CPU cores
     make train DATASET=me/cups EPISODES=0-39 STEPS=20000     # any LeRobot dataset, ACT at its full size
     make train DATASET=me/cups ROOT=data/cups WANDB=online ARGS="--policy.chunk_size=50 --policy.n_action_steps=50"
+    make train ARGS="--config_path=RUN/checkpoints/last/pretrained_model/train_config.json --resume=true"    # go on
 
-It puts a lerobot-train command together, prints it and runs it. Whatever ARGS sets wins.
+It puts a lerobot-train command together, prints it and runs it. Whatever ARGS sets wins. With --config_path, the settings
+of that configuration rule.
 """
 
 import argparse
@@ -15,7 +17,7 @@ import sys
 from pathlib import Path
 
 from shared.cli import run_cli
-from shared.training import make_command, make_flags
+from shared.training import given_flags, make_command, make_flags
 
 
 def parse_args() -> argparse.Namespace:
@@ -39,18 +41,34 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def config_path(extra: list[str]) -> Path | None:
+    """The configuration that a user's own flags begin with, as `--config_path=RUN/.../train_config.json`."""
+    return next((Path(arg.split("=", 1)[1]) for arg in extra if arg.startswith("--config_path=")), None)
+
+
+def resumed_run(config: Path | None, extra: list[str]) -> Path | None:
+    """The folder of a run that is gone on with."""
+    if config is None or "--resume=true" not in extra:
+        return None
+    return next((folder.parent for folder in config.parents if folder.name == "checkpoints"), None)
+
+
 def main() -> None:
     args = parse_args()
-    flags = make_flags(args.dataset, args.root, args.episodes, args.steps, args.output, args.wandb)
-    command, flags = make_command(flags, shlex.split(args.args))
+    extra = shlex.split(args.args)
+    given = (args.dataset, args.root, args.episodes, args.steps, args.output, args.wandb)
+    config = config_path(extra)
+    flags = make_flags(*given) if config is None else given_flags(*given)
+    command, flags = make_command(flags, extra)
     print("lerobot-train", shlex.join(command[1:]), flush=True)
 
     # Ctrl-C reaches lerobot-train as well; its exit code is ours.
     code = subprocess.run(command).returncode
     if code:
         sys.exit(code)
-    if "output_dir" in flags:
-        checkpoint = Path(flags["output_dir"]) / "checkpoints" / "last" / "pretrained_model"
+    run = Path(flags["output_dir"]) if "output_dir" in flags else resumed_run(config, extra)
+    if run is not None:
+        checkpoint = run / "checkpoints" / "last" / "pretrained_model"
         print(f"\nCheckpoint: {checkpoint}")
         print(
             f"Next, see its reward on held-out episodes: make visualise POLICY={shlex.quote(str(checkpoint))}"

@@ -55,8 +55,9 @@ def test_lerobot_train_takes_the_examples():
     examples = re.findall(r'make train [^"]*ARGS="([^"]*)"', README.read_text() + train.__doc__)
     assert len(examples) >= 3
     for example in examples:
-        # --policy.path brings a policy of its own: of that, what the example sets is checked alone
-        flags = [flag for flag in shlex.split(example) if not flag.startswith("--policy.path=")]
+        # what a checkpoint brings is not here: what the example sets beside it is checked
+        brought = ("--policy.path=", "--config_path=")
+        flags = [flag for flag in shlex.split(example) if not flag.startswith(brought)]
         flags += ["--policy.type=rewact", "--policy.device=cpu", "--dataset.repo_id=me/cups"]
         draccus.parse(TrainPipelineConfig, args=flags)
 
@@ -79,6 +80,16 @@ def test_args_win(monkeypatch):
 def test_a_checkpoint_brings_its_policy(monkeypatch):
     command = command_of(monkeypatch, "--dataset", "me/cups", "--args=--policy.path=me/act")
     assert not any(arg.startswith("--policy.type") for arg in command)
+
+
+def test_a_run_goes_on_with_its_own_settings(monkeypatch, capsys):
+    """Nothing of the demo, and no new folder: only what the user says."""
+    resume = "--config_path=runs/a/checkpoints/last/pretrained_model/train_config.json --resume=true"
+    command = command_of(monkeypatch, f"--args={resume}")
+    assert command[1:] == resume.split()
+    assert "make visualise POLICY=runs/a/checkpoints/last/pretrained_model" in capsys.readouterr().out
+    command = command_of(monkeypatch, "--steps", "70", f"--args={resume}")
+    assert command[1:] == ["--steps=70", *resume.split()]
 
 
 def test_next_command_is_printed(monkeypatch, capsys):

@@ -61,7 +61,7 @@ def make_flags(
     output: Path | None = None,
     wandb: str = "disabled",
 ) -> dict[str, str]:
-    """The flags of lerobot-train, without the leading dashes.
+    """The flags of lerobot-train for a new run, without the leading dashes.
 
     Args:
         dataset: repo id; None for the demo dataset, which is made if it is not there, with the demo's settings.
@@ -71,17 +71,33 @@ def make_flags(
         output: folder for the run; None for a new one in outputs/train.
         wandb: online | offline | disabled.
     """
+    if root and not dataset:
+        raise UserError(f"ROOT={root} is the folder of a dataset: name it too, with DATASET=<repo id>.")
+    given = given_flags(dataset, root, episodes, steps, output, wandb)
     flags = {"policy.type": "rewact", "policy.push_to_hub": "false"}
+    if not dataset:
+        flags |= DEMO_FLAGS | make_demo_dataset()
+    flags |= given
+    name = flags["dataset.repo_id"].split("/")[-1]
+    return {"output_dir": f"outputs/train/{name}-{datetime.now():%Y%m%d-%H%M%S}"} | flags
+
+
+def given_flags(
+    dataset: str | None,
+    root: str | None,
+    episodes: str | None,
+    steps: int | None,
+    output: Path | None,
+    wandb: str,
+) -> dict[str, str]:
+    """The flags that a user asks for, and no others: a run that is gone on with keeps its own settings."""
+    flags = {}
     if dataset:
         flags["dataset.repo_id"] = dataset
-    else:
-        if root:
-            raise UserError(f"ROOT={root} is the folder of a dataset: name it too, with DATASET=<repo id>.")
-        flags |= DEMO_FLAGS | make_demo_dataset()
     if root:
         if not (Path(root) / "meta" / "info.json").is_file():
             raise UserError(f"no LeRobot dataset at ROOT={root}: there is no meta/info.json in it.")
-        check_version(flags["dataset.repo_id"], Path(root))
+        check_version(dataset or root, Path(root))
         flags["dataset.root"] = root
     if episodes:
         flags["dataset.episodes"] = str(parse_episodes(episodes))
@@ -89,10 +105,10 @@ def make_flags(
         if steps < 1:
             raise UserError(f"STEPS={steps} trains nothing: it takes a number from 1 up.")
         flags["steps"] = str(steps)
+    if output:
+        flags["output_dir"] = str(output)
     if wandb != "disabled":
         flags |= {"wandb.enable": "true", "wandb.mode": wandb}
-    name = flags["dataset.repo_id"].split("/")[-1]
-    flags["output_dir"] = str(output or f"outputs/train/{name}-{datetime.now():%Y%m%d-%H%M%S}")
     return flags
 
 
