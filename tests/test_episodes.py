@@ -108,6 +108,11 @@ def test_weights_that_another_training_started_from_are_named(data_set, meta):
     assert choose_episodes({**config, "resume": True}, meta).warnings == []
 
 
+def test_with_streaming_nothing_is_held_out(data_set, meta):
+    choice = choose_episodes(config_of(data_set, episodes=[0, 1], streaming=True), meta)
+    assert choice.rule == "trained-on-all" and choice.trained_on == [0, 1, 2, 3]
+
+
 def test_a_dataset_in_the_old_format_is_named_with_the_command_that_converts_it(data_set, tmp_path):
     root = tmp_path / "my cups"
     shutil.copytree(data_set / "meta", root / "meta")

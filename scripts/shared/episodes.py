@@ -70,6 +70,8 @@ def training_episodes(dataset_config: dict[str, Any], meta: LeRobotDatasetMetada
         dataset_config: the `dataset` part of a train_config.json.
         meta: the metadata of the dataset that it names.
     """
+    if dataset_config.get("streaming"):
+        return list(range(meta.total_episodes))  # LeRobot streams every episode, whatever was chosen
     episodes = dataset_config.get("episodes")
     # LeRobot only warns about episodes that the dataset does not have, and trains on the others.
     episodes = [
