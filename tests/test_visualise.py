@@ -5,6 +5,7 @@ The tiny dataset and the checkpoint are those of conftest.py.
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from shared.checkpoint import read_json
 from shared.cli import run_cli
 from shared.episodes import choose_episodes, episode_lengths, load_meta
 from shared.metrics import METRICS, clock, episode_metrics
-from tiny_run import CAMERAS, FPS, LENGTHS, TINY_POLICY, make_data_set
+from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID, TINY_POLICY, make_data_set
 
 from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
 from lerobot.datasets.factory import make_dataset
 from lerobot.policies import get_policy_class, make_policy, make_policy_config, make_pre_post_processors
+from rewact.keypoints import REWARD_LABELS_PATH
 
 pytestmark = pytest.mark.usefixtures("offline_in_a_folder_of_its_own")
 
@@ -119,6 +121,24 @@ def test_the_metrics_are_those_of_the_plain_computation(drawn, checkpoint, data_
         "reward_interpolation": "linear",
     }
     assert summary["clock"] == {"mean_train_length": 8.0}
+
+
+def test_without_a_label_no_error_is_claimed(checkpoint, data_set, tmp_path):
+    """Of an excluded episode, and of a failure of which only the end is known: a clock would win against false labels."""
+    root = Path(shutil.copytree(data_set, tmp_path / "data"))
+    (root / REWARD_LABELS_PATH).parent.mkdir()
+    labels = {"0": {"exclude": True}, "1": {"outcome": "failure"}}
+    (root / REWARD_LABELS_PATH).write_text(json.dumps(labels))
+    output = tmp_path / "out"
+    arguments = ["--policy-path", checkpoint, "--dataset-repo-id", REPO_ID, "--dataset-root", root]
+    run(*arguments, "--episodes", "0,1,3", "--output-dir", output)
+    summary = json.loads((output / "summary.json").read_text())
+    errors = ("mae", "clock_mae", "alone_mae", "blind_mae")
+    for row in summary["episodes"][:2]:
+        assert [row[name] for name in errors] == [None] * 4
+        assert row["final_reward"] is not None and (output / row["video"]).is_file()
+    labelled = summary["episodes"][2]
+    assert all(summary["mean"][name] == labelled[name] is not None for name in errors)
 
 
 def test_the_newest_run_is_found_and_each_drawing_has_a_folder_of_its_own(run_dir, monkeypatch, capsys):

@@ -22,7 +22,7 @@ class Curve:
     Attributes:
         reward: (T,) as select_action gives it.
         alone: (T,) the reward of each frame alone.
-        label: (T,) what the policy was to predict.
+        label: (T,) what the policy was to predict, NaN where nobody knows it.
         clock: (T,) the baseline that only counts frames; None where the training lengths are not known.
         fps: frames per second.
         ok: (T,) whether the episode goes as successes go, 1 where nothing speaks against it.
@@ -63,7 +63,8 @@ def plot_curve(ax: plt.Axes, curve: Curve, linewidth: float = 2.2) -> None:
     def plot(values: np.ndarray, name: str, **style: Any) -> None:
         ax.plot(seconds, values, label=name, **style)
 
-    plot(curve.label, "label", color=LABEL, linestyle="--", linewidth=0.7 * linewidth, marker=marker)
+    if not np.isnan(curve.label).all():
+        plot(curve.label, "label", color=LABEL, linestyle="--", linewidth=0.7 * linewidth, marker=marker)
     if curve.clock is not None:
         plot(curve.clock, "clock", color=CLOCK, linestyle=":", linewidth=linewidth, marker=marker)
     if not np.array_equal(curve.alone, curve.reward):

@@ -90,21 +90,25 @@ def episode_metrics(
 
     Args:
         reward: (T,) the predicted reward of every frame.
-        label: (T,) the reward it was to predict.
+        label: (T,) the reward it was to predict. With NaN, where nobody knows it, there is no error to speak of.
         clock: (T,) the baseline, or None where the training lengths are not known.
         alone: (T,) the reward of each frame alone.
         blind: (T,) the reward where nothing is observed, None without a filter.
     """
     reward = _curve(reward, "reward")
+
+    def error(prediction: np.ndarray | None) -> float | None:
+        return None if prediction is None or np.isnan(label).any() else mae(prediction, label)
+
     return {
-        "mae": mae(reward, label),
+        "mae": error(reward),
         "spearman": spearman_with_time(reward),
         "final_reward": float(reward[-1]),
-        "clock_mae": None if clock is None else mae(clock, label),
+        "clock_mae": error(clock),
         "clock_spearman": None if clock is None else spearman_with_time(clock),
         "clock_final": None if clock is None else float(clock[-1]),
-        "alone_mae": None if alone is None else mae(alone, label),
-        "blind_mae": None if blind is None else mae(blind, label),
+        "alone_mae": error(alone),
+        "blind_mae": error(blind),
     }
 
 

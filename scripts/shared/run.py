@@ -11,7 +11,7 @@ for episode in opened.choice.episodes:
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +134,10 @@ class Opened:
     label_settings: dict[str, Any]
 
     def label(self, episode: int) -> np.ndarray:
-        """The (T,) labels that the policy would have been trained on, had it been trained on this episode."""
-        if not self.labels.is_labelled(episode):  # excluded from the reward loss by hand
-            return replace(self.labels, curves={}).episode(episode)
+        """The (T,) labels that the policy would have been trained on, had it been trained on this episode.
+
+        NaN where it would not: in an excluded episode, and in a failure of which only the end is known.
+        """
         return self.labels.episode(episode)
 
 

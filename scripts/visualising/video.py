@@ -37,7 +37,7 @@ class VideoFrames:
         Args:
             caption: what to write over the video.
             shapes: height and width of each camera's image.
-            label: (T,) the label of every frame.
+            label: (T,) the label of every frame, NaN where nobody knows it.
             fps: frames per second.
         """
         self.label, self.fps = label, fps
@@ -143,7 +143,8 @@ class VideoFrames:
         strip = Image.fromarray(image[self.readout_y : self.readout_y + self.READOUT])
         pen, middle = ImageDraw.Draw(strip), self.READOUT // 2
         pen.text((self.columns[0] + 132, middle), f"{reward:.2f}", PREDICTED, self.numbers, anchor="lm")
-        pen.text((self.columns[1] + 94, middle), f"{self.label[frame]:.2f}", LABEL, self.text, anchor="lm")
+        label = "none" if np.isnan(self.label[frame]) else f"{self.label[frame]:.2f}"
+        pen.text((self.columns[1] + 94, middle), label, LABEL, self.text, anchor="lm")
         if ok < NOT_OK:
             pen.text((self.columns[1] + 160, middle), f"ok {ok:.2f}", OK, self.text, anchor="lm")
         count = f"{frame / self.fps:.1f} s   frame {frame} of {len(self.label) - 1}"
