@@ -324,6 +324,30 @@ def test_label_episodes(browser, served):
     assert not [entry for entry in browser.get_log("browser") if "422" not in entry["message"] and entry["level"] == "SEVERE"]  # fmt: skip
 
 
+def test_the_task_that_is_looked_for_holds_for_all_keys(browser, served):
+    """C and U go to episodes of this task, as N does; Enter in a point's value gives the keys back."""
+    page = Page(browser, served.url)
+    page.keys("g", "push", Keys.ENTER)
+    assert page.text("episode") == "Episode 0"
+    page.keys("2", "c")
+    page.wait(lambda: page.text("episode") == "Episode 2")
+    page.saved()
+    assert sorted(json.loads(served.path.read_text())) == ["0", "2"]
+    page.keys("u")
+    page.wait(lambda: page.text("episode") == "Episode 3")
+    page.keys("4")
+    page.saved()
+    page.keys("u")
+    page.wait(lambda: "every episode with this task has a label" in page.text("toast"))
+    field = browser.find_element(By.CSS_SELECTOR, "#points input")
+    field.clear()
+    field.send_keys("0.3", Keys.ENTER)
+    page.wait(lambda: page.label()["keypoints"][0]["reward"] == 0.3)
+    assert page.js("return document.activeElement.tagName") == "BODY"
+    page.keys("p")
+    page.wait(lambda: page.text("episode") == "Episode 2")
+
+
 def test_proposals_of_a_policy(browser, root):
     """The doubtful ones first; accepted, changed, and not accepted while nobody knows how the episode ended."""
     said = {"threshold": 0.9, "checkpoint": "outputs/run"}

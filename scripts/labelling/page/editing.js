@@ -6,7 +6,7 @@ import { openEpisode } from "./episodes.js";
 import { goTo } from "./player.js";
 import { saveSoon } from "./saving.js";
 import { Gone } from "./server.js";
-import { copyOf, currentLabel, isOpen, labelOf, length, redraw, same, state, suggestion } from "./state.js";
+import { copyOf, currentLabel, hasTask, isOpen, labelOf, length, neighbour, redraw, same, state, suggestion } from "./state.js";
 
 export function edit(episode, change) {
   const before = labelOf(episode), after = copyOf(before);
@@ -157,9 +157,9 @@ function acceptProposal({ proposed, failed_at, outcome }) {
 // Put the points of this episode on the next one, each at the same fraction of its length.
 export function copyToNext() {
   const { keypoints } = currentLabel(), { lengths } = state.data;
-  const next = state.current + 1;
+  const next = neighbour(1, hasTask);
   if (!keypoints.length) return say("this episode has no points to copy");
-  if (!(next in lengths)) return say("this is the last episode");
+  if (next === null) return say("this is the last episode");
   const scale = (lengths[next] - 1) / Math.max(length() - 1, 1);
   const had = labelOf(next).keypoints.length;
   const points = [];

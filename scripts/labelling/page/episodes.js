@@ -4,7 +4,7 @@ import { note, views } from "./cameras.js";
 import { askForCurve, askForPrediction } from "./curve.js";
 import { $, clamp, say } from "./dom.js";
 import { goTo, pause } from "./player.js";
-import { currentLabel, labelOf, length, listed, neighbour, redraw, state, STATES, stateOf, TO_DO } from "./state.js";
+import { currentLabel, hasTask, labelOf, length, listed, neighbour, redraw, state, STATES, stateOf, TO_DO } from "./state.js";
 
 const OF_A_POLICY = ["open", "proposed"]; // states that not every dataset has
 const PROPOSED = { reward: "success?", failure: "failed?" };
@@ -33,9 +33,9 @@ export function openNeighbour(by) {
 }
 
 export function openUnlabelled() {
-  const is = (episode) => TO_DO.includes(stateOf(episode));
+  const is = (episode) => TO_DO.includes(stateOf(episode)) && hasTask(episode);
   const episode = neighbour(1, is) ?? state.order.find(is);
-  if (episode === undefined) return say("every episode has a label");
+  if (episode === undefined) return say(state.search ? "every episode with this task has a label" : "every episode has a label");
   openEpisode(episode);
 }
 

@@ -3,7 +3,7 @@
 import { $, show } from "./dom.js";
 import { didNotFail, removePoint, setPoint, toggleStep } from "./editing.js";
 import { goTo } from "./player.js";
-import { currentLabel, isOpen, length, seconds, state, suggestion } from "./state.js";
+import { currentLabel, hasTask, isOpen, length, neighbour, seconds, state, suggestion } from "./state.js";
 
 const HELD_OUT = { true: "held-out", false: "trained on this episode", null: "may be trained on this episode" };
 
@@ -17,7 +17,7 @@ export function drawHeading() {
   $("exclude").setAttribute("aria-pressed", label.exclude);
   $("suggest").disabled = !suggestion() && !isOpen(label);
   $("suggest").hidden = !Object.keys(data.suggestions).length && !label.proposed;
-  $("copy").disabled = !label.keypoints.length || current + 1 >= data.lengths.length;
+  $("copy").disabled = !label.keypoints.length || neighbour(1, hasTask) === null;
   $("undo").disabled = !done.length;
   $("redo").disabled = !undone.length;
 }
@@ -115,6 +115,9 @@ function pointChip(point) {
   const element = chip(`${point.frame} · ${seconds(point.frame)}`, point.frame);
   const value = document.createElement("input");
   Object.assign(value, { type: "number", min: 0, max: 1, step: "any", value: show(point.reward), ariaLabel: `reward at frame ${point.frame}` });
+  value.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") value.blur(); // so that the next key is a command again
+  });
   value.addEventListener("change", () => setPoint(value.value === "" ? NaN : Number(value.value), point.frame));
   element.append(
     value,

@@ -63,10 +63,12 @@ export function suggestion() {
   return label.keypoints.length || isOpen(label) ? null : state.data.suggestions[state.current];
 }
 
-// Whether an episode is in the list. A number in the search field is an episode to go to, not a text to find.
-export const listed = (episode) =>
-  (state.filter === "all" || stateOf(episode) === state.filter) &&
-  (!state.search || /^\d+$/.test(state.search) || state.data.tasks[episode].toLowerCase().includes(state.search));
+// Whether an episode has the task that is looked for. A number in the search field is an episode to go to, not a text.
+export const hasTask = (episode) =>
+  !state.search || /^\d+$/.test(state.search) || state.data.tasks[episode].toLowerCase().includes(state.search);
+
+// Whether an episode is in the list.
+export const listed = (episode) => (state.filter === "all" || stateOf(episode) === state.filter) && hasTask(episode);
 
 // The next wanted episode after the current one, or before it with by = -1; null if there is none.
 export function neighbour(by, wanted = listed) {
