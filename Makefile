@@ -56,6 +56,7 @@ pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/na
 	@$(PATCHES) $(where) pr $(call flag,fork,$(FORK)) $(call flag,branch,$(BRANCH)) $(call flag,base,$(BASE))
 
 ## Train and look
+demo demo-dataset train label visualise calibrate improve score: export REWACT_BY_MAKE = 1
 demo: apply ## the whole journey in simulation: record, train, calibrate, and an arm that stops by itself (POLICY= ARGS=)
 	@$(PYTHON) scripts/demo.py $(call flag,policy-path,$(POLICY)) $(ARGS)
 

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 
 import pytest
-from shared.cli import UserError, at_least, format_episodes, parse_episodes
+from shared.cli import BY_MAKE, UserError, as_typed, at_least, format_episodes, parse_episodes, run_cli
 
 
 @pytest.mark.parametrize(("value", "refused"), [("16", False), ("15", True), ("-1", True)])
@@ -38,3 +38,31 @@ def test_parse_episodes_names_what_it_cannot_read(text):
 def test_format_episodes_is_the_reverse():
     assert format_episodes([7, 0, 1, 2]) == "0-2,7"
     assert parse_episodes(format_episodes([1, 2, 9, 5])) == [1, 2, 5, 9]
+
+
+@pytest.mark.parametrize(
+    ("message", "typed"),
+    [
+        ("give --policy-path.", "give POLICY=."),
+        ("--cross-fit 6: 5 episodes", "CROSS_FIT=6: 5 episodes"),
+        ("give another --port", "give another PORT="),
+        (
+            "--dataset.reward_labels=a.json and --dataset-root /data",
+            "--dataset.reward_labels=a.json and ROOT=/data",
+        ),
+        ("--output FILE is needed", "OUTPUT=FILE is needed"),
+        ("--policy.type=rewact, --dataset-name", "--policy.type=rewact, --dataset-name"),
+    ],
+)
+def test_an_error_names_what_the_user_types(monkeypatch, capsys, message, typed):
+    def main() -> None:
+        raise UserError(message)
+
+    for by_make, said in ((None, message), ("1", typed)):
+        monkeypatch.delenv(BY_MAKE, raising=False)
+        if by_make:
+            monkeypatch.setenv(BY_MAKE, by_make)
+        assert as_typed(message) == said
+        with pytest.raises(SystemExit) as ended:
+            run_cli(main)
+        assert ended.value.code == 2 and capsys.readouterr().err == f"error: {said}\n"

@@ -1,5 +1,7 @@
 """What the scripts' command lines share: one-line errors, limits of numbers, and lists of episodes."""
 
+import os
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
@@ -9,13 +11,43 @@ class UserError(Exception):
     """An error that the user can put right. The message says what is wrong and what to do; there is no traceback."""
 
 
+# What a user of make types for a flag of a script.
+VARIABLES = {
+    "args": "ARGS",
+    "cross-fit": "CROSS_FIT",
+    "dataset": "DATASET",
+    "dataset-repo-id": "DATASET",
+    "dataset-root": "ROOT",
+    "episodes": "EPISODES",
+    "labels": "LABELS",
+    "output": "OUTPUT",
+    "output-dir": "OUTPUT",
+    "policy-path": "POLICY",
+    "port": "PORT",
+    "rollouts": "ROLLOUTS",
+    "root": "ROOT",
+    "steps": "STEPS",
+}
+BY_MAKE = "REWACT_BY_MAKE"  # in the environment of a script that a make target runs
+
+
 def run_cli(main: Callable[[], None]) -> None:
     """Run a script's main function. A UserError ends the script with one line and exit code 2."""
     try:
         main()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {as_typed(str(error))}", file=sys.stderr)
         sys.exit(2)
+
+
+def as_typed(message: str) -> str:
+    """A message with the names that its reader types: make's variables where make runs the script."""
+    if not os.environ.get(BY_MAKE):
+        return message
+    names = "|".join(sorted(VARIABLES, key=len, reverse=True))
+    return re.sub(
+        rf"--({names})(?![\w.-]*[\w-])(?:[ =](?=[\dA-Z/]))?", lambda found: f"{VARIABLES[found[1]]}=", message
+    )
 
 
 def at_least(parser: ArgumentParser, args: Namespace, **limits: int) -> None:
