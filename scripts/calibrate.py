@@ -3,11 +3,12 @@
 
     make calibrate                                                        # the newest run, its held-out episodes
     make calibrate POLICY=outputs/train/banana EPISODES=40-47
-    make calibrate POLICY=outputs/train/banana DATASET=local/banana_more ROOT=data/banana_more
+    make calibrate POLICY=outputs/train/banana DATASET=local/banana_more ROOT=data/banana_more EPISODES=0-9
 
-The episodes are successes that the policy was not trained on; those that the labels, or `next.success`, call failed,
-and those that the labels exclude, are left out. The threshold is the lowest one at which at most --early-stops of such episodes would be stopped before
-they are done, by split conformal prediction. It goes into the checkpoint's config.json, as reward_stop_threshold.
+The episodes are successes that the policy was not trained on. Those that the labels or `next.success` call failed, and
+those that the labels exclude, are left out. The threshold is the lowest one at which at most --early-stops of such
+episodes would be stopped before they are done, by split conformal prediction. It goes into the checkpoint's config.json,
+as reward_stop_threshold.
 """
 
 import argparse

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from scoring.cross_fit import check_extra, cross_fit, make_folds
 from scoring.episodes import score_episodes
-from scoring.score_file import RABC_FILE, check_output, write_scores
+from scoring.score_file import check_output, write_scores
 from shared.checkpoint import choose_device
 from shared.cli import UserError, at_least, format_episodes, parse_episodes, run_cli
 from shared.episodes import choose_episodes, load_meta
@@ -31,6 +31,7 @@ from shared.run import Run, add_run_arguments, find_run
 from shared.training import make_flags
 
 from lerobot.datasets import LeRobotDatasetMetadata
+from rewact.scores import SCORES_PATH
 
 RUNS = Path("outputs/score")
 
@@ -69,7 +70,7 @@ def report(scores: Scores, output: Path, repo_id: str, root: str | None) -> None
         f"{np.mean(list(final.values())):.2f} on average, episode {worst} lowest at {final[worst]:.2f}"
     )
     flags = ["--sample_weighting.type=rabc"]
-    if root is None or output.resolve() != (Path(root) / RABC_FILE).resolve():
+    if root is None or output.resolve() != (Path(root) / SCORES_PATH).resolve():
         flags.append(f"--sample_weighting.progress_path={output}")
     where = "" if root is None else f" ROOT={shlex.quote(str(root))}"
     args = shlex.quote(" ".join(flags))
@@ -83,7 +84,7 @@ def parse_args() -> argparse.Namespace:
         dataset="dataset to score (default: the one trained on; with --cross-fit the demo dataset)",
         episodes="episodes to score, such as 0-39 or 0,3,5-7 (default: all)")
     parser.add_argument("--output", type=Path, metavar="FILE",
-        help=f"the parquet file (default: {RABC_FILE} in the folder of the dataset)")
+        help=f"the parquet file (default: {SCORES_PATH} in the folder of the dataset)")
     parser.add_argument("--cross-fit", type=int, metavar="K",
         help="train K policies, and score each episode with the one that has not seen it")
     parser.add_argument("--steps", type=int,
@@ -110,7 +111,7 @@ def main() -> None:
     if args.cross_fit is None:
         run = find_run(args.policy_path, args.dataset_repo_id, args.dataset_root)
         repo_id, root = run.meta.repo_id, run.root
-        output = args.output or Path(run.meta.root) / RABC_FILE
+        output = args.output or Path(run.meta.root) / SCORES_PATH
         episodes = requested(args.episodes, run.meta)
         check_output(output, episodes, is_cross_fit=False)
         scores = score_with_policy(run, episodes, output, device, args.batch_size)
@@ -120,7 +121,7 @@ def main() -> None:
         flags = make_flags(args.dataset_repo_id, args.dataset_root, steps=args.steps)
         repo_id, root = flags["dataset.repo_id"], flags.get("dataset.root")
         meta = load_meta(repo_id, root)
-        output = args.output or Path(meta.root) / RABC_FILE
+        output = args.output or Path(meta.root) / SCORES_PATH
         episodes = choose_episodes(None, meta, requested(args.episodes, meta)).episodes
         check_output(output, episodes, is_cross_fit=True)
         folds = make_folds(episodes, meta.episodes["tasks"], args.cross_fit)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import improve
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from improving.compare import Seen, measure, table
 from improving.outcomes import Outcome, read_outcomes, split
@@ -178,6 +180,14 @@ def test_outcomes_of_a_recording_without_labels(tmp_path):
     outcomes = read_outcomes(meta, RewardLabelConfig())
     assert [outcomes[i].success for i in range(3)] == [True, False, True]
     assert outcomes[1].entry == {"outcome": "failure"}
+
+    # a success that was never set says nothing
+    [path] = (tmp_path / "eval" / "data").glob("*/*.parquet")
+    table = pq.read_table(path)
+    never = pa.array([False] * len(table), type=table.schema.field("next.success").type)
+    pq.write_table(table.set_column(table.column_names.index("next.success"), "next.success", never), path)
+    with pytest.raises(UserError, match="nothing says how the episodes of local/eval ended"):
+        read_outcomes(meta, RewardLabelConfig())
 
     file = tmp_path / "eval" / REWARD_LABELS_PATH
     file.parent.mkdir()

@@ -1,6 +1,6 @@
 """How recorded rollouts ended, as a person has said, and which of them are held out.
 
-outcomes = read_outcomes(load_meta("local/rollout_cups", root), LabelSettings)
+outcomes = read_outcomes(load_meta("local/rollout_cups", root), RewardLabelConfig())
 train, held_out = split(outcomes)
 """
 
@@ -46,7 +46,7 @@ class Outcome:
 def read_outcomes(meta: LeRobotDatasetMetadata, settings: RewardLabelConfig) -> dict[int, Outcome]:
     """The outcome of every rollout that is not left out, by episode index.
 
-    They come from the label file, or else from a success that the recording has in its last frames.
+    It comes from the label file, or else from a `next.success` that is true in the last frame alone.
 
     Args:
         meta: of the recording.

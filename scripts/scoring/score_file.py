@@ -15,7 +15,6 @@ from shared.cli import UserError, format_episodes
 
 from lerobot.datasets import LeRobotDatasetMetadata
 
-RABC_FILE = "sarm_progress.parquet"  # where RA-BC looks in the root of a dataset
 SOURCE = b"rewact"  # the key in the file's metadata under which it says what made it
 
 

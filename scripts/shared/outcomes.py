@@ -36,8 +36,12 @@ def known_outcomes(meta: LeRobotDatasetMetadata) -> dict[int, bool]:
 
 
 def feature_failures(meta: LeRobotDatasetMetadata) -> set[int] | None:
-    """The failed episodes by a success in the last frame alone; None if the dataset does not say it like this."""
+    """The failed episodes by a success in the last frame alone; None if the dataset does not say it like this.
+
+    Where no episode has a success, the feature says nothing: many demonstrations were recorded with it and never set it.
+    """
     if SUCCESS_FEATURE not in meta.features:
         return None
     columns = read_column(Path(meta.root), SUCCESS_FEATURE)
-    return failures_of({index: values.astype(float).reshape(-1) for index, values in columns.items()})
+    failed = failures_of({index: values.astype(float).reshape(-1) for index, values in columns.items()})
+    return None if failed is not None and len(failed) == len(columns) else failed
