@@ -10,8 +10,8 @@ For each task and seed it trains, with lerobot-train, RewACT with the original's
 shipped (on two tasks plain ACT too), predicts the held-out episodes, and scores them beside a clock (see
 benchmarking/scores.py). Rows named "ours, ..." are the same checkpoint as "ours" with a part switched off.
 
-Everything lies in --output-dir: data/, runs/ (the training runs), predictions/, results.json, table.md, and an image
-for each task. What is there already is not done again.
+Everything lies in --output-dir: data/, runs/ (the training runs), predictions/, results.json, results.csv, and an
+image for each task. A short table is printed. What is there already is not done again.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 from benchmarking.measuring import measure
-from benchmarking.results import table
+from benchmarking.results import as_csv, on_same_day, over_seeds, over_tasks, table_of
 from benchmarking.runs import FLAGS, PLAIN, SEEDS, VARIANTS
 from benchmarking.tasks import REAL, SIMULATED, check_real_dataset, real_task, simulated_task
 from shared.cli import run_cli
@@ -31,7 +31,7 @@ PLAIN_TASKS = ("drawer-open-v3", "window-open-v3")  # with the first seed
 
 
 def write_results(output: Path, results: dict[str, dict]) -> None:
-    """Write results.json and table.md."""
+    """Write results.json and results.csv."""
     machine = {
         "platform": f"{platform.system()} {platform.machine()}",
         "torch": torch.__version__,
@@ -39,7 +39,9 @@ def write_results(output: Path, results: dict[str, dict]) -> None:
     }
     config = {"trainings": PLAIN | VARIANTS, "flags": FLAGS, "machine": machine}
     (output / "results.json").write_text(json.dumps({"config": config, "results": results}, indent=1))
-    (output / "table.md").write_text(table(results))
+    measured = on_same_day(results)
+    every = [*measured, *over_seeds(measured), *over_tasks(measured)]
+    (output / "results.csv").write_text(as_csv({"results": every}))
 
 
 def main() -> None:
@@ -76,7 +78,7 @@ def main() -> None:
             plain = PLAIN if name in PLAIN_TASKS and seed == seeds[0] and not args.quick else {}
             results.setdefault(name, {})[str(seed)] = measure(task, seed, plain | VARIANTS, args.output_dir)
             write_results(args.output_dir, results)
-    print(table(results))
+    print(table_of(on_same_day(results)))
 
 
 if __name__ == "__main__":

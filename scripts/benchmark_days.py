@@ -7,15 +7,16 @@
 Trains as make benchmark does, on 40 demonstrations recorded under one light, and predicts held-out successes and
 failures under other lights, with a bumped camera, a new object on the table, a noisy sensor, and with the block outside
 of its usual range (simulation/days.py). Days that Meta-World's scenes are not made for are left out there, with a
-line. Writes days.json, days.md and an image for each task into --output-dir.
+line. Writes days.json, days.csv and an image for each task into --output-dir, and prints a short table.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-from benchmarking.days import measure_days, table
-from benchmarking.plots import draw_days
+from benchmarking.days import measure_days
+from benchmarking.dots import draw_days
+from benchmarking.results import as_csv, over_seeds, records, table_of
 from benchmarking.runs import SEEDS
 from benchmarking.tasks import SIMULATED
 from lerobot_robot_so101_sim.days import DAYS, SAME
@@ -48,15 +49,11 @@ def main() -> None:
                 print(f"  left out: {', '.join(left_out)}", flush=True)
             results.setdefault(task, {})[str(seed)] = measure_days(task, seed, args.output_dir, days)
             (args.output_dir / "days.json").write_text(json.dumps(results, indent=1))
-            title = f"{task}, seed {seed}: the day of the demonstrations, and other days"
-            draw_days(args.output_dir / f"days-{task}-{seed}.png", title, results[task][str(seed)])
-    text = "\n".join(
-        f"### {task}, seed {seed}\n\n{table(days)}"
-        for task, seeds in results.items()
-        for seed, days in seeds.items()
-    )
-    (args.output_dir / "days.md").write_text(text)
-    print(text)
+            measured = records({task: {str(seed): results[task][str(seed)]}})
+            draw_days(args.output_dir / f"days-{task}-{seed}.png", measured)
+    measured = records(results)
+    (args.output_dir / "days.csv").write_text(as_csv({"days": [*measured, *over_seeds(measured)]}))
+    print(table_of(measured))
 
 
 if __name__ == "__main__":

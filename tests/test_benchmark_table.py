@@ -1,35 +1,76 @@
-"""The benchmark: what it does not know it does not print, and what it does not have it measures."""
+"""The benchmark: what it does not know it does not print, what it does not have it measures."""
 
+import csv
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
 from benchmarking import measuring
+from benchmarking.dots import STOPS, draw_dots
 from benchmarking.measuring import measure_actions
-from benchmarking.results import COLUMNS, table
+from benchmarking.results import as_csv, on_same_day, over_seeds, over_tasks, records, table_of
+from PIL import Image
 
 
-@pytest.mark.parametrize("plain", [0.25, 0.75])
-def test_success_is_printed_where_plain_act_succeeds(plain):
+def cells(text: str, label: str) -> list[str]:
+    (line,) = (line for line in text.splitlines() if line.startswith(f"| {label} |"))
+    return [cell.strip() for cell in line.split("|")[2:-1]]
+
+
+def test_the_table_has_the_mean_and_the_spread_of_what_is_known():
+    first = {"clock": {"mae": 0.25, "auroc_final_ghost": 0.5}, "ours": {"mae": 0.125, "false_stops": 0.25}}
+    second = {"clock": {"mae": 0.75, "auroc_final_ghost": None}, "ours": {"mae": 0.125, "false_stops": 0.75}}
+    other = {"clock": {"mae": 0.0, "auroc_final_pinned": 0.25, "auroc_final_slip": 0.75}}
+    text = table_of(on_same_day({"drawer": {"1000": first, "1001": second}, "block": {"1000": other}}))
+
+    assert cells(text, "drawer, clock") == ["0.500 ± 0.354", "0.50", "n/a", "n/a", "n/a", "n/a"]
+    assert cells(text, "drawer, ours") == ["0.125", "n/a", "n/a", "n/a", "50 ± 35 %", "n/a"]
+    assert cells(text, "block, clock")[1] == "0.50"  # two kinds of ghost
+    assert cells(text, "mean of 2 tasks, clock")[0] == "0.250 ± 0.354"
+
+
+def test_rates_are_counts_where_the_number_of_episodes_is_known():
+    runs = [
+        {"mae": 0.1, "n_failures": 8, "false_stops": n / 8, "n_success": 4, "missed_stops": 0.5}
+        for n in (1, 2)
+    ]
+    days = [{"same day": {"ours": run}, "darker": {"ours": run}} for run in runs]
+    measured = records({"block": dict(zip(("1000", "1001"), days, strict=True))})
+
+    assert cells(table_of(measured), "block, darker, ours")[-2:] == ["19 % (1, 2 of 8)", "50 % (2 of 4)"]
+    lines = list(csv.DictReader(as_csv({"days": [*measured, *over_seeds(measured)]}).splitlines()))
+    first, *_, spread = (line for line in lines if line["day"] == "darker")
+    assert (first["false_stops"], first["false_stops_low"], first["false_stops_high"]) == (
+        "0.125",
+        "0.0224",
+        "0.4709",
+    )
+    assert (
+        spread["seed"] == "spread" and spread["false_stops"] == "0.0884" and spread["false_stops_low"] == ""
+    )
+
+
+def test_the_csv_has_the_means_over_seeds_and_tasks():
+    measured = on_same_day(
+        {"a": {"1": {"ours": {"mae": 0.1}}, "2": {"ours": {"mae": 0.3}}}, "b": {"1": {"ours": {"mae": 0.4}}}}
+    )
+    lines = csv.DictReader(
+        as_csv({"x": [*measured, *over_seeds(measured), *over_tasks(measured)]}).splitlines()
+    )
+    found = {(line["task"], line["seed"]): line["mae"] for line in lines}
+    assert found[("a", "2")] == "0.3" and found[("a", "mean")] == "0.2"
+    assert found[("all 2 tasks", "mean")] == "0.3" and found[("all 2 tasks", "spread")] == "0.1414"
+
+
+def test_a_plot_is_opaque_and_leaves_out_what_was_not_measured(tmp_path):
     rows = {
-        "clock": {"mae": 0.25},
-        "ours": {"mae": 0.125, "success_rate": 0.5},
-        "plain ACT": {"success_rate": plain},
+        "clock": [{"missed_stops": 1.0, "n_success": 20}],
+        "ours": [{"missed_stops": 0.0}, {"missed_stops": 0.2}],
     }
-    lines = table(
-        {"drawer": {"1000": rows, "1001": {"clock": {"mae": 0.75}, "ours": {"mae": 0.375}}}}
-    ).splitlines()
-    columns = list(COLUMNS)
-
-    def cell(row: str, key: str) -> str:
-        (line,) = (line for line in lines if line.startswith(f"| {row} |"))
-        return line.split("|")[2 + columns.index(key)].strip()
-
-    assert cell("clock", "mae") == "0.500 ± 0.354"
-    assert cell("plain ACT", "mae") == "n/a"
-    assert cell("ours", "success_rate") == ("0.500" if plain >= 0.5 else "not measured")
-    assert cell("plain ACT", "success_rate") == ("0.750" if plain >= 0.5 else "not measured")
+    draw_dots(tmp_path / "one.png", {"a": rows}, STOPS)
+    draw_dots(tmp_path / "two.png", {"a": rows, "b": {"ours": [{"mae": 0.1}]}}, STOPS)
+    with Image.open(tmp_path / "one.png") as one, Image.open(tmp_path / "two.png") as two:
+        assert one.size == two.size and one.convert("RGBA").getpixel((0, 0)) == (255, 255, 255, 255)
 
 
 def test_full_run_after_a_quick_one_measures_plain_act(tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ import dataclasses
 from pathlib import Path
 
 from lerobot_robot_so101_sim.days import SAME
-from scipy.stats import binomtest
 from simulation.benchmark_data import load_truth, make_other_day, make_task
 from simulation.so101.plans import FPS, TASKS
 
@@ -25,10 +24,6 @@ CHUNK_S = 2  # seconds of a chunk of actions
 STEPS = 600
 # An episode ends about a second after the task is done, and a policy goes on. A stop in these seconds is late, not missed.
 REST_S = 3.0
-
-FIRST_COLUMNS = {"mae": "MAE", "final_success": "final, success", "alarms_success": "alarms on successes"}
-LAST_COLUMNS = {"false_stops": "false stops", "early_stops": "early stops", "missed_stops": "missed stops", "stop_delay_s": "delay, s"}  # fmt: skip
-AUROC = "auroc_final_"
 
 
 def so101_task(name: str, data: Path) -> Task:
@@ -108,34 +103,3 @@ def measure_days(
             if day == SAME:
                 calibration[row] = [episode for episode in episodes if episode.kind == SUCCESS]
     return results
-
-
-def rate(share: float, n: int) -> str:
-    """'1 of 20 (1-24 %)': a count, and the 95 % interval of its rate (Wilson)."""
-    count = round(share * n)
-    interval = binomtest(count, n).proportion_ci(method="wilson")
-    return f"{count} of {n} ({100 * interval.low:.0f}-{100 * interval.high:.0f} %)"
-
-
-def cell(key: str, metrics: dict) -> str:
-    """A figure as the table prints it."""
-    value = metrics.get(key)
-    if value is None:
-        return "n/a"
-    if key in ("alarms_success", "early_stops", "missed_stops"):
-        return rate(value, metrics["n_success"])
-    if key == "false_stops":
-        return rate(value, metrics["n_failures"])
-    return f"{value:.3f}" if key in ("mae", "final_success") else f"{value:.2f}"
-
-
-def table(results: dict[str, dict[str, dict]]) -> str:
-    """The metrics of every day by row, as `measure_days` gives them. By kind of failure: AUROC of the last reward."""
-    every = [metrics for rows in results.values() for metrics in rows.values()]
-    kinds = dict.fromkeys(key for metrics in every for key in metrics if key.startswith(AUROC))
-    columns = FIRST_COLUMNS | {key: key.removeprefix(AUROC).replace("_", " ") for key in kinds} | LAST_COLUMNS
-    lines = ["| day | row | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 2) + "|"]
-    for day, rows in results.items():
-        for row, metrics in rows.items():
-            lines.append(f"| {day} | {row} | " + " | ".join(cell(key, metrics) for key in columns) + " |")
-    return "\n".join(lines) + "\n"

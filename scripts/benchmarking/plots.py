@@ -22,12 +22,6 @@ LINES = {
     "original": {"color": VERMILION, "linewidth": 1, "linestyle": "--", "label": "the original's head"},
     "clock": {"color": ORANGE, "linewidth": 1, "linestyle": ":", "label": "a clock"},
 }
-DOTS = {
-    "ours": {"color": BLUE, "marker": "o", "markersize": 7},
-    "ours, without evidence": {"color": SKY_BLUE, "marker": "D", "markersize": 5},
-    "original": {"color": VERMILION, "marker": "s", "markersize": 5},
-    "clock": {"color": ORANGE, "marker": "x", "markersize": 6},
-}
 
 
 def choose(truth: list[dict[str, Any]], kind: str, fps: float) -> int | None:
@@ -37,44 +31,6 @@ def choose(truth: list[dict[str, Any]], kind: str, fps: float) -> int | None:
         if episode["kind"] == kind and (kind != "success" or paused.sum() > fps / 2):
             return index
     return next((i for i, episode in enumerate(truth) if episode["kind"] == kind), None)
-
-
-def draw_days(path: Path, title: str, results: dict[str, dict[str, dict]]) -> None:
-    """Draw a dot for each day and row: the error on successes, and how well failures are told.
-
-    Args:
-        path: the PNG file to write.
-        title: over the drawing.
-        results: {day: {row: {metric: value}}}, see `days.measure_days`.
-    """
-    panels = {
-        "MAE on successes": lambda metrics: metrics["mae"],
-        "AUROC, mean of all kinds of failures": lambda metrics: np.mean(
-            [value for name, value in metrics.items() if name.startswith("auroc_final")]
-        ),
-        "stops at failures": lambda metrics: metrics["false_stops"],
-    }
-    days = list(results)
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(12, 0.35 * len(days) + 1.6), sharey=True, layout="constrained"
-    )
-    for axis, (name, value) in zip(axes, panels.items(), strict=True):
-        for row, style in DOTS.items():
-            values_by_day = [(i, value(rows[row])) for i, rows in enumerate(results.values()) if row in rows]
-            found = [(i, number) for i, number in values_by_day if number is not None]
-            if found:
-                places, values = zip(*found, strict=True)
-                axis.plot(values, places, linestyle="", label=row, **style)
-        axis.set_title(name, fontsize=10)
-        axis.grid(color="#e4e4e4")
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_yticks(range(len(days)), days)
-    axes[0].invert_yaxis()
-    axes[0].set_xlim(left=0)
-    figure.suptitle(title, fontsize=11)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=9)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
 
 
 def draw_task(
