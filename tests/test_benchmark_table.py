@@ -1,15 +1,19 @@
-"""The benchmark: what it does not know it does not print, what it does not have it measures."""
+"""The benchmark: what it does not know it does not print, what it does not have it measures, and docs/ shows its figures."""
 
 import csv
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 from benchmarking import measuring
 from benchmarking.dots import STOPS, draw_dots
 from benchmarking.measuring import measure_actions
+from benchmarking.report import csv_of, fill_page, load
 from benchmarking.results import as_csv, on_same_day, over_seeds, over_tasks, records, table_of
 from PIL import Image
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
 def cells(text: str, label: str) -> list[str]:
@@ -60,6 +64,19 @@ def test_the_csv_has_the_means_over_seeds_and_tasks():
     found = {(line["task"], line["seed"]): line["mae"] for line in lines}
     assert found[("a", "2")] == "0.3" and found[("a", "mean")] == "0.2"
     assert found[("all 2 tasks", "mean")] == "0.3" and found[("all 2 tasks", "spread")] == "0.1414"
+
+
+def test_the_documents_show_the_figures_of_the_json_files():
+    sources = load(DOCS)
+    hint = "run python scripts/benchmark_report.py"
+    assert (DOCS / "benchmark.csv").read_text() == csv_of(sources), hint
+    page = (DOCS / "REWARD.md").read_text(encoding="utf-8")
+    assert page == fill_page(page, sources), hint
+
+
+def test_a_page_without_a_place_for_the_table_is_refused():
+    with pytest.raises(ValueError, match="REWARD.md"):
+        fill_page("# The reward\n", load(DOCS))
 
 
 def test_a_plot_is_opaque_and_leaves_out_what_was_not_measured(tmp_path):
