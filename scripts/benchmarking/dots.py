@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shared.drawing import BLUE, GREY, ORANGE, SKY_BLUE, VERMILION, plt
+from shared.drawing import BLUE, GREY, ORANGE, PAGE_DPI, PAGE_WIDTH, SKY_BLUE, VERMILION, plt
 
 from benchmarking.results import RATES, Metrics, Record, group, interval, told
 
-WIDTH = 8.4  # inches: at the width of a page on GitHub a point is a good pixel
-DPI = 200
 LINE, REST = 0.4, 1.9  # inches for each line, and for titles, axis and legend
 LIMITS = (-0.08, 1.08)  # of an axis from 0 to 1, so that no dot is cut
 # In the order in which they are drawn within a line, from top to bottom.
@@ -34,7 +32,7 @@ class Panel:
         title: over it.
         value: of the metrics of a training run, None where it was not measured.
         better: the side on which the better values are, "left" or "right".
-        top: where the axis ends, which begins at 0.
+        top: where the axis ends, which begins at 0, if no value is higher.
         rate: whether it is the share of episodes, in the metric of that name.
     """
 
@@ -111,9 +109,9 @@ def draw_dots(path: Path, lines: dict[str, dict[str, list[Metrics]]], panels: Se
     }
     names = [name for name in STYLES if any(name in rows for rows in lines.values())]
     offsets = dict(zip(names, np.linspace(-0.27, 0.27, len(names)) if len(names) > 1 else [0.0], strict=True))
-    with plt.rc_context({"font.size": 10.5, "font.family": "DejaVu Sans"}):
+    with plt.rc_context({"font.size": 10.5}):
         figure, axes = plt.subplots(
-            1, len(panels), figsize=(WIDTH, LINE * len(lines) + REST), sharey=True, layout="constrained",
+            1, len(panels), figsize=(PAGE_WIDTH, LINE * len(lines) + REST), sharey=True, layout="constrained",
             facecolor="white",
         )  # fmt: skip
         for axis, panel in zip(axes, panels, strict=True):
@@ -133,14 +131,14 @@ def draw_dots(path: Path, lines: dict[str, dict[str, list[Metrics]]], panels: Se
         axes[0].set_ylim(len(lines) - 0.5, -0.5)  # the first line on top
         handles = [plt.Line2D([], [], linestyle="", **STYLES[name]) for name in names]
         figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=10, frameon=False)
-        figure.savefig(path, dpi=DPI)
+        figure.savefig(path, dpi=PAGE_DPI)
         plt.close(figure)
 
 
 def style_panel(axis: plt.Axes, panel: Panel, lines: int) -> None:
     """Shade every second line, and say on the axis what is measured and on which side is better."""
-    low, high = LIMITS
-    axis.set_xlim(low * panel.top, high * panel.top)
+    top = max(panel.top, axis.dataLim.x1)
+    axis.set_xlim(LIMITS[0] * top, LIMITS[1] * top)
     if panel.rate:
         axis.set_xticks([0, 0.5, 1], ["0", "50", "100 %"])
     elif panel.top == 1:
@@ -159,9 +157,8 @@ def label_gaps(axis: plt.Axes, panel: Panel, lines: dict[str, dict[str, list[Met
     """Say in a line without a dot that there is none."""
     for place, rows in enumerate(lines.values()):
         if not is_measured(rows, panel):
-            axis.text(
-                panel.top / 2, place, "not measured", ha="center", va="center", fontsize=8.5, color=GREY
-            )
+            middle = {"x": 0.5, "y": place, "transform": axis.get_yaxis_transform()}
+            axis.text(**middle, s="not measured", ha="center", va="center", fontsize=8.5, color=GREY)
 
 
 def draw_days(path: Path, measured: Sequence[Record]) -> None:

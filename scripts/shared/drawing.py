@@ -12,6 +12,7 @@ import numpy as np
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; the line styles differ as well.
 BLUE, SKY_BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#56B4E9", "#E69F00", "#D55E00", "#666666"
+PAGE_WIDTH, PAGE_DPI = 8.4, 200  # inches: shown as wide as a page on GitHub, a point is more than a pixel
 PREDICTED, LABEL, CLOCK, OK, WARNING = BLUE, GREY, ORANGE, VERMILION, "#C8330A"
 
 
