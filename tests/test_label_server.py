@@ -2,6 +2,7 @@
 
 import copy
 import http.client
+import io
 import json
 import os
 import re
@@ -16,9 +17,12 @@ import label
 import numpy as np
 import pytest
 from labelling import session as labelling_session, store
+from labelling.differences import difference
 from labelling.server import PAGE, listen, make_app, make_server
 from labelling.session import make_session
+from labelling.signals import dimensions, scaled
 from labelling.store import LABELS_DIR, choose_place
+from PIL import Image
 from shared.cli import UserError
 from shared.episodes import load_meta
 from tiny_run import CAMERAS, FPS, LENGTHS, REPO_ID
@@ -189,6 +193,9 @@ def test_too_long_a_body_is_refused_unread(served):
         "/label.py",
         "//etc/passwd",
         "/api/prediction/0",
+        "/api/differences",
+        "/api/signals/4",
+        "/preview/4",
     ],
 )
 def test_nothing_else_is_served(served, path):
@@ -245,6 +252,48 @@ def test_images_are_the_frames_of_the_dataset(served, data_set):
             got = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)[..., ::-1].astype(int)
             true = dataset[row][key].permute(1, 2, 0).numpy().astype(int)
             assert np.abs(got - true).mean() < 8  # a JPEG; a neighbouring frame is further away
+
+
+def test_a_preview_is_the_last_frame(served, data_set):
+    status, headers, content = served.ask("/preview/1")
+    assert (status, headers["content-type"]) == (200, "image/jpeg")
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    assert picture.size == (64, 48)  # not enlarged
+    dataset = LeRobotDataset(REPO_ID, root=data_set, video_backend="pyav")
+    last = dataset[sum(LENGTHS[:2]) - 1][next(iter(CAMERAS))].permute(1, 2, 0).numpy() * 255
+    assert np.abs(np.asarray(picture) - last).mean() < 6
+
+
+def test_signals_are_those_of_the_dataset(served, data_set):
+    described = served.json("/api/data")[1]["signals"]
+    assert described == {"names": ["state: x", "state: y", "action: x", "action: y"], "gripper": 3}
+    got = served.json("/api/signals/1")[1]["signals"]
+    dataset = LeRobotDataset(REPO_ID, root=data_set, video_backend="pyav").hf_dataset.with_format("numpy")
+    rows = dataset[sum(LENGTHS[:1]) : sum(LENGTHS[:2])]
+    expected = np.concatenate([rows["observation.state"], rows["action"]], axis=1)
+    for i, curve_of in enumerate(got):
+        part = np.array(curve_of["values"]) / 1000
+        values = curve_of["low"] + part * (curve_of["high"] - curve_of["low"])
+        assert values == pytest.approx(expected[:, i], abs=(curve_of["high"] - curve_of["low"]) / 1000)
+
+
+def test_signals_with_holes_and_a_constant():
+    assert scaled(np.array([0.0, np.nan, 5.0, 9.0]), 0.0, 5.0)["values"] == [0, None, 1000, 1000]
+    assert scaled(np.array([2.0, 2.0]), 2.0, 2.0)["values"] == [0, 0]
+    for names in (None, ["a"], {"motors": ["x", "y"]}, {"x": 0, "y": 1}):
+        found = list(dimensions({"shape": (2,), "names": names}))
+        assert found == (["x", "y"] if isinstance(names, dict) else ["0", "1"])
+
+
+def test_alive_names_the_dataset(served):
+    assert served.json("/api/alive") == (200, {"session": served.session.name})
+
+
+def test_where_prediction_and_label_differ():
+    label = np.array([np.nan, 0.5, 1.0])
+    found = difference(label, np.array([1.0, 0.5, 0.25]))
+    assert found == {"mean": 0.375, "frame": 2, "label": 1.0, "predicted": 0.25}
+    assert difference(np.full(2, np.nan), np.zeros(2)) is None
 
 
 def test_image_datasets_are_shown(tmp_path):
@@ -691,6 +740,17 @@ def test_predictions_of_a_policy(checkpoint, data_set, tmp_path):
         expected = predict_episode(running.session.predictor.loaded, 1)
         assert answer["reward"] == pytest.approx(expected.tolist(), abs=1e-4)
         assert running.ask("/api/prediction/4")[0] == 404
+
+        # all others without being asked for each; an excluded episode does not differ
+        assert running.save({"2": {"exclude": True}})[0] == 200
+        while (found := running.json("/api/differences?all=1")[1])["done"] < len(LENGTHS):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert sorted(found["differences"]) == ["0", "1", "3"]
+        apart = np.abs(curve({}, LENGTHS[1], FPS, "linear") - expected)
+        assert found["differences"]["1"]["mean"] == pytest.approx(apart.mean(), abs=1e-3)
+        assert found["differences"]["1"]["frame"] == apart.argmax()
+        assert running.ask("/api/differences?interpolation=cubic")[0] == 422
     finally:
         running.stop()
     with pytest.raises(UserError, match="no policy in"):

@@ -3,6 +3,7 @@
     cameras = Cameras(meta)
     cameras.video(episode, camera)       # (file, seconds at which the episode begins in it)
     cameras.image(episode, camera, 10)   # (bytes, media type): image datasets, and videos the browser cannot play
+    cameras.preview(episode)             # the same, small, of the last frame
 
 Requests name an episode and the number of a camera, never a file.
 """
@@ -23,6 +24,8 @@ from lerobot.datasets.video_utils import decode_video_frames
 # Image formats that every browser shows, by their first bytes.
 IMAGE_TYPES = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
+PREVIEW_SIZE = (112, 84)  # the most pixels, twice as many as the page shows for dense screens
+
 
 class NotThereError(Exception):
     """The dataset has no such camera, episode or frame, or its file is missing."""
@@ -35,6 +38,7 @@ class Cameras:
         self.meta, self.root = meta, Path(meta.root)
         self.keys = list(meta.camera_keys)
         self._episode_images = lru_cache(maxsize=4)(self._read_images)
+        self.preview = lru_cache(maxsize=2000)(self._preview)
 
     def describe(self) -> list[dict[str, Any]]:
         """Name, size, codec and kind of every camera."""
@@ -126,16 +130,29 @@ class Cameras:
         )
         return encode(frames[0].permute(1, 2, 0).numpy())
 
-    def _read_images(self, episode: int, key: str) -> list[bytes]:
-        """The encoded images of one episode of an image dataset."""
+    def _preview(self, episode: int) -> tuple[bytes, str]:
+        """The first camera's last frame, small, as (bytes, media type): it shows how an episode ended."""
+        key = self._key(episode, 0)
+        frame = int(self.meta.episodes[episode]["length"]) - 1
+        if key in self.meta.video_keys:
+            data, _ = self.image(episode, 0, frame)
+        else:  # without reading the whole episode
+            data, _ = for_browser(self._read_images(episode, key, frame)[0])
+        picture = Image.open(io.BytesIO(data)).convert("RGB")
+        picture.thumbnail(PREVIEW_SIZE)
+        return encode(np.asarray(picture))
+
+    def _read_images(self, episode: int, key: str, frame: int | None = None) -> list[bytes]:
+        """The encoded images of one episode of an image dataset, or of one frame."""
         path = self.root / self.meta.get_data_file_path(episode)
         if not path.is_file():
             raise NotThereError(f"{path} is missing.")
-        table = pq.read_table(
-            path, columns=["frame_index", key], filters=[("episode_index", "==", episode)]
-        ).sort_by("frame_index")
+        only = [("episode_index", "==", episode)]
+        if frame is not None:
+            only.append(("frame_index", "==", frame))
+        table = pq.read_table(path, columns=["frame_index", key], filters=only).sort_by("frame_index")
         images = [image["bytes"] for image in table.column(key).to_pylist()]
-        if None in images:
+        if None in images or not images:
             raise NotThereError(f"the images of camera {key} are not in {path}.")
         return images
 

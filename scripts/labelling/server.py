@@ -9,8 +9,12 @@
     POST /api/curve                              the curve of a label, as in training; 422 if the label is not valid
     PUT  /api/labels                             save; 409 names episodes that have changed in the file meanwhile
     GET  /api/prediction/{episode}               what the policy predicts, once it is computed
+    GET  /api/differences                        where prediction and label disagree; with ?all=1 in every episode
+    GET  /api/signals/{episode}                  the curves of state and action
+    GET  /api/alive                              whether the server is there, and serves the same dataset
     GET  /video/{episode}/{camera}               the video file with that episode in it, by ranges
     GET  /frame/{episode}/{camera}/{frame}       one frame as an image
+    GET  /preview/{episode}                      the last frame as a small image
 
 It listens on 127.0.0.1 only, and labelling.guard keeps other pages in the same browser away.
 """
@@ -40,6 +44,7 @@ from labelling.guard import Guard
 from labelling.session import Session
 from labelling.store import Snapshot
 from rewact.keypoints import RewardLabelError, curve
+from rewact.label_config import REWARD_INTERPOLATIONS
 
 PAGE = Path(__file__).parent / "page"
 # By suffix. Not guessed: the mimetypes module asks the system, and a browser runs no module of another type.
@@ -70,7 +75,7 @@ class Api:
         store, index = self.session.store, body.get("episode")
         if type(index) is not int or index not in range(len(store.lengths)):
             return answer(422, f"episode {index} does not exist.")
-        if body.get("interpolation") not in ("linear", "pchip"):
+        if body.get("interpolation") not in REWARD_INTERPOLATIONS:
             return answer(422, "interpolation must be linear or pchip.")
         entry = store.entry(index, body.get("label"), Snapshot())
         reward = curve(entry, store.lengths[index], store.fps, body["interpolation"])
@@ -123,6 +128,28 @@ class Api:
             return answer(404, "there is no such prediction.")
         return JSONResponse(self.session.predictor.get(episode))
 
+    def differences(self, request: Request) -> Response:
+        interpolation = request.query_params.get("interpolation", "linear")
+        if self.session.differences is None:
+            return answer(404, "there is no policy.")
+        if interpolation not in REWARD_INTERPOLATIONS:
+            return answer(422, "interpolation must be linear or pchip.")
+        predictor = self.session.predictor
+        if request.query_params.get("all") == "1":
+            predictor.want_all()
+        finished = predictor.finished  # before the differences, so that the last answer has all of them
+        return JSONResponse({"differences": self.session.differences.now(interpolation), "done": finished})
+
+    def signals(self, request: Request) -> Response:
+        return JSONResponse({"signals": self.session.signals.of(request.path_params["episode"])})
+
+    async def alive(self, request: Request) -> Response:  # on the event loop: no busy thread delays it
+        return JSONResponse({"session": self.session.name})
+
+    def preview(self, request: Request) -> Response:
+        image, media_type = self.session.cameras.preview(request.path_params["episode"])
+        return Response(image, media_type=media_type)
+
     def video(self, request: Request) -> Response:
         path, _ = self.session.cameras.video(request.path_params["episode"], request.path_params["camera"])
         if not path.is_file():
@@ -161,6 +188,10 @@ def make_app(session: Session, port: int) -> ASGIApp:
         Route("/api/labels", api.save, methods=["PUT"]),
         Route("/api/curve", api.curve, methods=["POST"]),
         Route("/api/prediction/{episode:int}", api.prediction),
+        Route("/api/differences", api.differences),
+        Route("/api/signals/{episode:int}", api.signals),
+        Route("/api/alive", api.alive),
+        Route("/preview/{episode:int}", api.preview),
         Route("/video/{episode:int}/{camera:int}", api.video),
         Route("/frame/{episode:int}/{camera:int}/{frame:int}", api.frame),
     ]

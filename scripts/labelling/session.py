@@ -13,6 +13,7 @@ from typing import Any
 from shared.cli import UserError
 
 from labelling.frames import Cameras, NotThereError
+from labelling.signals import Signals
 from labelling.store import LabelStore, Snapshot, choose_place, in_hub_cache, page_label
 from labelling.tools import suggest_gripper
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
@@ -26,6 +27,7 @@ class Session:
     Attributes:
         suggestions: by episode index, entries of a label file for a person to accept.
         predictor: labelling.predict.Predictor; None without a policy.
+        gripper: the feature with the gripper's position, and its index there.
         interpolation: how the page draws the curve between keypoints at first: linear or pchip.
     """
 
@@ -33,11 +35,21 @@ class Session:
     store: LabelStore
     suggestions: dict[int, dict[str, Any]] = field(default_factory=dict)
     predictor: Any = None
+    gripper: tuple[str, int] = ("action", -1)
     interpolation: str = "linear"
     cameras: Cameras = field(init=False)
+    signals: Signals = field(init=False)
+    differences: Any = field(
+        init=False, default=None
+    )  # labelling.differences.Differences; None without a policy
 
     def __post_init__(self) -> None:
         self.cameras = Cameras(self.meta)
+        self.signals = Signals(self.meta, self.gripper)
+        if self.predictor is not None:
+            from labelling.differences import Differences  # imports the policies, as the predictor does
+
+            self.differences = Differences(self.store, self.predictor)
 
     @property
     def name(self) -> str:
@@ -64,6 +76,7 @@ class Session:
             "place": {"path": str(place.path), "why": place.why, "flag": place.flag},
             "policy": None if self.predictor is None else self.predictor.name,
             "suggestions": suggested,
+            "signals": self.signals.describe(),
             "interpolation": self.interpolation,
         }
 
@@ -108,7 +121,7 @@ def make_session(
         )
 
         predictor = Predictor(policy_path, meta)
-    return Session(meta, store, suggestions(meta, *gripper), predictor, interpolation)
+    return Session(meta, store, suggestions(meta, *gripper), predictor, gripper, interpolation)
 
 
 def with_videos(meta: LeRobotDatasetMetadata) -> LeRobotDatasetMetadata:
