@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 
 import av
@@ -71,12 +73,13 @@ def browser(tmp_path_factory):
 class Served:
     """A server on a thread for a copy of the tiny dataset."""
 
-    def __init__(self, root: Path, port: int = 0):
+    def __init__(self, root: Path, port: int = 0, **options):
         self.root, self.path = root, root / REWARD_LABELS_PATH
         sock = listen(port)
         self.port = sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
-        self.server = make_server(make_app(make_session(load_meta(REPO_ID, root)), self.port))
+        session = replace(make_session(load_meta(REPO_ID, root)), **options)
+        self.server = make_server(make_app(session, self.port))
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [sock]}, daemon=True)
         self.thread.start()
 
@@ -103,6 +106,7 @@ class Page:
     def __init__(self, browser, url: str):
         self.browser = browser
         browser.get("about:blank")  # a page with the same address would not be loaded again
+        browser.get_log("browser")  # forget what the page before said of a server that has stopped
         browser.get(url)
         self.wait(lambda: self.js("return 'ready' in document.body.dataset"))
 
@@ -187,6 +191,30 @@ class Page:
         return self.js("return xOf(1) - xOf(0)")
 
 
+class Said:
+    """In place of a Predictor: what a policy has predicted."""
+
+    name = "said"
+
+    def __init__(self, rewards: dict[int, list[float]]):
+        self.rewards, self.wants_all = rewards, False
+
+    def get(self, episode: int) -> dict:
+        return {"state": "ready", "reward": self.rewards[episode], "held_out": True}
+
+    def want_all(self) -> None:
+        self.wants_all = True
+
+    def ready(self) -> dict[int, list[float]]:
+        return self.rewards
+
+    finished = len(LENGTHS)
+
+
+def rising(episode: int) -> list[float]:
+    return [frame / (LENGTHS[episode] - 1) for frame in range(LENGTHS[episode])]
+
+
 def block(episode: int, frame: int, camera: int) -> float:
     """Where make_data_set draws it."""
     width = list(CAMERAS.values())[camera][1]
@@ -256,7 +284,9 @@ def test_label_episodes(browser, served):
     page.drag('[data-point="6"]', step, 0)
     page.saved()
     got = points(served.path, 0)
-    assert got[0][0] == 2 and 0.6 < got[0][1] < 0.9 and got[0][1] * 20 == pytest.approx(round(got[0][1] * 20))
+    assert (
+        got[0][0] == 2 and 0.6 < got[0][1] < 0.95 and got[0][1] * 20 == pytest.approx(round(got[0][1] * 20))
+    )
     assert got[1:] == [(7, 1, False), (8, 0.6, True)]
 
     # everything undone, and the first two done again
@@ -304,7 +334,11 @@ def test_label_episodes(browser, served):
     page.wait(lambda: page.label()["outcome"] is None)
     page.keys("x")
     page.saved()
+    # one point below 1 does not say how the episode ended
     page.keys("g", "3", Keys.ENTER, "1")
+    page.saved()
+    assert page.js("return stateOf(3)") == "open" and "stays at 0.25 to the end" in page.text("legend")
+    page.keys(Keys.END, "4")
     page.saved()
     assert page.text("progress") == "4 of 4 labelled"
     assert [page.js("return stateOf(arguments[0])", i) for i in range(4)] == ["labelled", "failed", "excluded", "labelled"]  # fmt: skip
@@ -329,7 +363,7 @@ def test_the_task_that_is_looked_for_holds_for_all_keys(browser, served):
     page = Page(browser, served.url)
     page.keys("g", "push", Keys.ENTER)
     assert page.text("episode") == "Episode 0"
-    page.keys("2", "c")
+    page.keys("4", "c")
     page.wait(lambda: page.text("episode") == "Episode 2")
     page.saved()
     assert sorted(json.loads(served.path.read_text())) == ["0", "2"]
@@ -402,6 +436,139 @@ def test_proposals_of_a_policy(browser, root):
         served.stop()
 
 
+def test_a_prediction_that_contradicts_what_is_proposed(browser, root):
+    """A warns and goes there first; the points can be visited before; many are accepted, except those; D and the sort."""
+    points_at = {0: (3, 7), 1: (5, 10), 2: (3, 6)}
+    proposed = {
+        episode: {"keypoints": [{"frame_index": a, "reward": 0.5}, {"frame_index": b, "reward": 1.0}]}
+        for episode, (a, b) in points_at.items()
+    }
+    zero = [0.05] * LENGTHS[0]
+    said = Said({0: zero, 1: rising(1), 2: rising(2), 3: [0.0] * 8 + [1.0] * 3})
+    served = Served(root, suggestions=proposed, predictor=said)
+    try:
+        page = Page(browser, served.url)
+        page.wait(lambda: "the prediction never rises above 0.05" in page.text("proposal"))
+        page.keys("]")
+        page.at(0, 3)
+        page.keys("]", "]", "[")
+        page.at(0, 3)
+        page.keys("a")
+        page.at(0, LENGTHS[0] - 1)
+        assert "look first" in page.text("toast") and not page.label()["keypoints"]
+        page.click("pick-all")
+        page.click("many-accept")
+        page.wait(lambda: "accepted 2 of 4" in page.text("toast"))
+        assert "nothing is proposed for 1; the prediction contradicts 0" in page.text("toast")
+        page.saved()
+        assert sorted(json.loads(served.path.read_text())) == ["1", "2"]
+        page.keys("a")
+        page.saved()
+        assert points(served.path, 0) == [(3, 0.5, False), (7, 1, False)]
+
+        page.keys("d")
+        page.at(0, 7)
+        assert "label 1, predicted 0.05" in page.text("toast")
+        Select(browser.find_element(By.ID, "sort")).select_by_value("difference")
+        page.wait(lambda: page.js("return state.order.slice(0, 2)") == [0, 3])
+        assert said.wants_all and "Δ 0." in page.js(
+            "return document.querySelector('#episodes li').textContent"
+        )
+    finally:
+        served.stop()
+
+
+def test_many_episodes_and_marks_for_later(browser, served):
+    """Selected with the keyboard, excluded and included in one step of undo. Marks stay in the browser, not in the file."""
+    page = Page(browser, served.url)
+    page.js("document.querySelector('#episodes [aria-current]').focus()")
+    page.keys(Keys.ARROW_DOWN, " ", Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    page.shift(" ")
+    assert page.text("many-count") == "3 selected" and page.text("episode") == "Episode 0"
+    page.click("many-exclude")
+    page.saved()
+    assert json.loads(served.path.read_text()) == {str(i): {"exclude": True} for i in (1, 2, 3)}
+    page.keys("z")
+    page.saved()
+    assert json.loads(served.path.read_text()) == {}
+    # what is not listed is not touched
+    page.keys("g", "pull", Keys.ENTER)
+    assert page.text("many-count") == "1 selected"
+    page.click("many-exclude")
+    page.saved()
+    assert list(json.loads(served.path.read_text())) == ["1"]
+
+    page.keys("m")
+    before = served.path.read_bytes()
+    page = Page(browser, served.url)
+    page.js("document.querySelector('[data-filter=later]').click()")
+    listed = (
+        "return [...document.querySelectorAll('#episodes li:not([hidden]) .index')].map(e => e.textContent)"
+    )
+    assert page.js(listed) == ["0", "1"]  # and the one that is open
+    assert served.path.read_bytes() == before
+    page.wait(
+        lambda: page.js("return [...document.querySelectorAll('.preview')].some(e => e.naturalWidth > 0)")
+    )
+
+
+def test_to_a_frame(browser, served):
+    """By seconds, by a typed frame or time, by an address; and the part of an episode that the timeline shows."""
+    page = Page(browser, served.url + "#episode=1&frame=7")
+    page.at(1, 7)
+    page.js("location.hash = '#episode=3&frame=99'")
+    page.at(3, LENGTHS[3] - 1)
+    page.keys("j")
+    page.at(3, 0)
+    page.keys("l", Keys.ARROW_LEFT)
+    page.at(3, 9)
+    page.wait(lambda: browser.current_url.endswith("#episode=3&frame=9"))
+    for typed, frame in (("4", 4), ("0.6s", 6), ("0:00.8", 8)):
+        page.keys("t", typed, Keys.ENTER)
+        page.at(3, frame)
+    page.keys("t", "11", Keys.ENTER)
+    page.wait(lambda: "there is no frame 11" in page.text("toast"))
+    page.keys(Keys.ESCAPE)
+
+    page.js("openEpisode(1, 6)")
+    whole = page.pixels_a_frame()
+    page.keys("e")
+    assert page.pixels_a_frame() == pytest.approx(whole * 11 / 10)  # ten frames are the fewest
+    page.keys(Keys.HOME)
+    x = page.js("return [xOf(0), xOf(10), document.querySelector('#timeline .playhead').x1.baseVal.value]")
+    assert x[2] == x[0] < x[1]  # the frame on the screen is in view
+    page.keys("q")
+    assert page.pixels_a_frame() == pytest.approx(whole)
+
+    assert "action: " in page.js("return document.getElementById('signal').textContent")
+    page.wait(
+        lambda: page.js("return document.querySelectorAll('#signals path').length") == 2
+    )  # action and state
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_accessible(browser, served, scheme):
+    """axe finds no fault in either colour scheme: names, contrast, roles."""
+    axe = resources.files(pytest.importorskip("axe_core_python")).joinpath("axe.min.js").read_text()
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    try:
+        page = Page(browser, served.url)
+        page.keys("2", Keys.ARROW_RIGHT, "4", Keys.END, "f")
+        page.click("pick-all")
+        page.wait(
+            lambda: page.text("toast") == "" or page.js("return !document.getElementById('toast').className")
+        )
+        browser.execute_script(axe)
+        faults = browser.execute_async_script(
+            "const done = arguments[0]; axe.run().then(({violations}) => "
+            "done(violations.map(v => `${v.id}: ${v.nodes.map(n => n.target).join(' ')}`)))"
+        )
+        assert faults == []
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
 def test_two_tabs(browser, served):
     """Changes to other episodes are merged. Where both changed the same one, the person chooses, and nothing else is lost."""
     first = browser.current_window_handle
@@ -459,8 +626,10 @@ def test_a_killed_server(browser, root):
         page.saved()
         path = root / REWARD_LABELS_PATH
         before = path.read_bytes()
+        assert page.text("connection") == ""
         killed.send_signal(signal.SIGKILL)
         killed.wait(timeout=30)
+        page.wait(lambda: "The server is gone" in page.text("connection"))  # before anything is to be saved
         page.keys("n", "4", Keys.ARROW_RIGHT)
         page.wait(lambda: "not saved: server gone" in page.text("save"))
         assert path.read_bytes() == before and page.label()["keypoints"][0]["reward"] == 1
@@ -469,6 +638,7 @@ def test_a_killed_server(browser, root):
             page.saved()
             assert points(path, 0) == [(0, 0.5, False)] and points(path, 1) == [(0, 1, False)]
             page.wait(lambda: page.js("return state.curve !== null"))
+            page.wait(lambda: page.text("connection") == "")
         finally:
             again.stop()
     finally:

@@ -1,6 +1,6 @@
 // The cameras of the current episode, each as a video or as single frames.
 
-import { $ } from "./dom.js";
+import { $, svg } from "./dom.js";
 import { state } from "./state.js";
 
 const RETRY_AFTER = 1500; // milliseconds
@@ -128,9 +128,26 @@ export function makeViews() {
     view.append(views[i].element);
     const caption = document.createElement("figcaption");
     caption.textContent = camera.name;
-    figure.append(view, caption);
+    const larger = document.createElement("button");
+    Object.assign(larger, { className: "larger", ariaLabel: `Camera ${camera.name} on the whole screen`, title: "On the whole screen (B)" });
+    const icon = svg("svg", { viewBox: "0 0 14 14" });
+    icon.append(svg("path", { d: "M1 5V1h4M9 1h4v4M13 9v4h-4M5 13h-4v-4" }));
+    larger.append(icon);
+    larger.addEventListener("click", () => { fillScreen(figure); larger.blur(); });
+    view.addEventListener("dblclick", () => fillScreen(figure));
+    figure.append(view, caption, larger);
     $("cameras").append(figure);
   });
+}
+
+const fillScreen = (figure) =>
+  document.fullscreenElement === figure ? document.exitFullscreen() : figure.requestFullscreen().catch(() => {});
+
+// One camera after the other on the whole screen, then all again.
+export function nextOnScreen() {
+  const figures = [...document.querySelectorAll("#cameras figure")];
+  const next = figures[figures.indexOf(document.fullscreenElement) + 1];
+  return next ? fillScreen(next) : document.exitFullscreen();
 }
 
 export function note(text) {

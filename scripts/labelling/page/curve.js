@@ -1,5 +1,6 @@
 // The curves of the current episode: the reward of its label, and what the policy predicts. Both come from the server.
 
+import { refreshDifferences } from "./differences.js";
 import { say } from "./dom.js";
 import { ask } from "./server.js";
 import { currentLabel, neighbour, redraw, state } from "./state.js";
@@ -25,6 +26,26 @@ export function toggleInterpolation() {
   state.interpolation = state.interpolation === "linear" ? "pchip" : "linear";
   redraw("interpolation");
   askForCurve(state.current, currentLabel()).catch(() => say("server gone", true));
+  refreshDifferences();
+}
+
+let asking = false, latest = null;
+// The same while something is dragged: one request at a time, and after it only the latest.
+export async function askForLatestCurve(episode, label) {
+  latest = { episode, label };
+  if (asking) return;
+  asking = true;
+  try {
+    while (latest) {
+      const now = latest;
+      latest = null;
+      await askForCurve(now.episode, now.label);
+    }
+  } catch {
+    latest = null; // the server is gone, and the page says so
+  } finally {
+    asking = false;
+  }
 }
 
 // Asks until the prediction is there, then for the next episode's, so that it is ready when that is opened.
@@ -38,8 +59,9 @@ export async function askForPrediction(episode) {
     return;
   }
   predictions[episode] = answer;
+  if (answer.state === "ready") refreshDifferences();
   if (episode !== state.current) return;
-  redraw("label");
+  redraw(answer.state === "waiting" ? "interpolation" : "label");
   if (answer.state === "waiting")
     return setTimeout(() => episode === state.current && askForPrediction(episode), ASK_AGAIN_AFTER);
   const next = neighbour(1);

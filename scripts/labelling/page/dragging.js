@@ -1,12 +1,14 @@
-// The mouse on the timeline: a click goes to a frame, a point or the failure can be dragged, a double click adds a point.
+// The mouse on the timeline: a click goes to a frame, a point or the failure can be dragged, a double click adds a point,
+// the wheel zooms. A drag on the strip below it moves what it shows.
 
-import { askForCurve } from "./curve.js";
+import { askForLatestCurve } from "./curve.js";
 import { $ } from "./dom.js";
 import { edit, freeFrame, setPoint } from "./editing.js";
 import { goTo } from "./player.js";
 import { saveSoon } from "./saving.js";
 import { copyOf, currentLabel, redraw, state } from "./state.js";
-import { drawTimeline, frameAt, rewardAt } from "./timeline.js";
+import { frameAt, rewardAt } from "./timeline.js";
+import { pan, showAround, wholeFrameAt, zoom } from "./view.js";
 
 const MOVED = 3, LIFTED = 10; // pixels from which on a drag counts, and changes the reward too
 
@@ -17,7 +19,25 @@ export function listenToTimeline() {
   $("timeline").addEventListener("dblclick", (event) => {
     if (event.target.dataset.point === undefined) setPoint(rounded(rewardAt(event), 20), frameAt(event));
   });
-  new ResizeObserver(drawTimeline).observe($("timeline"));
+  for (const id of ["timeline", "signals"]) $(id).addEventListener("wheel", onWheel, { passive: false });
+  $("signals").addEventListener("pointerdown", (event) => whileDown(event, (now) => goTo(frameAt(now))));
+  $("overview").addEventListener("pointerdown", (event) => whileDown(event, (now) => showAround(wholeFrameAt(now))));
+  new ResizeObserver(() => redraw("view")).observe($("timeline"));
+}
+
+function onWheel(event) {
+  event.preventDefault();
+  if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) pan(event.deltaX / 500);
+  else zoom(Math.exp(event.deltaY / 300), frameAt(event));
+}
+
+// Run `move` now and with each move until the button is released.
+function whileDown(event, move) {
+  if (event.button !== 0) return;
+  event.preventDefault();
+  event.currentTarget.setPointerCapture(event.pointerId);
+  event.currentTarget.onpointermove = (now) => now.buttons && move(now);
+  move(event);
 }
 
 function onPointerDown(event) {
@@ -53,7 +73,7 @@ function onPointerDown(event) {
     state.changed[episode] = after;
     goTo(at);
     redraw("label");
-    askForCurve(episode, after).catch(() => {});
+    askForLatestCurve(episode, after);
   };
   const up = () => {
     timeline.removeEventListener("pointermove", move);

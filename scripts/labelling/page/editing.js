@@ -6,34 +6,44 @@ import { openEpisode } from "./episodes.js";
 import { goTo } from "./player.js";
 import { saveSoon } from "./saving.js";
 import { Gone } from "./server.js";
-import { copyOf, currentLabel, hasTask, isOpen, labelOf, length, neighbour, redraw, same, state, suggestion } from "./state.js";
+import { copyOf, currentLabel, hasTask, labelOf, length, neighbour, redraw, same, state, suggestion } from "./state.js";
 
-export function edit(episode, change) {
-  const before = labelOf(episode), after = copyOf(before);
-  change(after);
-  after.keypoints.sort((a, b) => a.frame - b.frame);
-  if (same(before, after)) return;
-  if (after.proposed) after.proposed = { ...after.proposed, accepted: true };
-  state.done.push({ episode, before, after });
+export const edit = (episode, change) => editMany([episode], change);
+
+// Change labels in one step of undo. Returns how many have changed.
+export function editMany(episodes, change) {
+  const step = [];
+  for (const episode of episodes) {
+    const before = labelOf(episode), after = copyOf(before);
+    change(after, episode);
+    after.keypoints.sort((a, b) => a.frame - b.frame);
+    if (same(before, after)) continue;
+    if (after.proposed) after.proposed = { ...after.proposed, accepted: true };
+    step.push({ episode, before, after });
+  }
+  if (!step.length) return 0;
+  state.done.push(step);
   state.undone = [];
-  put(episode, after);
+  put(step, "after");
+  return step.length;
 }
 
-// Show a label and save it. If the server refuses it, the edit is taken back.
-async function put(episode, label) {
-  state.changed[episode] = label;
+// Show labels and save them. A single one that the server refuses is taken back at once; several together come from the
+// server, or change nothing that could be refused.
+async function put(step, side) {
+  for (const { episode, [side]: label } of step) state.changed[episode] = label;
   redraw("label");
+  const { episode, before, [side]: label } = step.find((change) => change.episode === state.current) ?? step[0];
   let answer;
   try {
     answer = await askForCurve(episode, label);
   } catch (error) {
     if (!(error instanceof Gone)) throw error;
   }
-  if (answer?.status === 422 && state.changed[episode] === label) {
-    const step = state.done.at(-1);
-    if (step?.after === label) {
+  if (answer?.status === 422 && step.length === 1 && state.changed[episode] === label) {
+    if (state.done.at(-1) === step) {
       state.done.pop();
-      state.changed[episode] = step.before;
+      state.changed[episode] = before;
     }
     say(answer.error, true);
     redraw("label");
@@ -46,8 +56,8 @@ function moveStep(from, to, which) {
   const step = from.pop();
   if (!step) return say(`nothing to ${which}`);
   to.push(step);
-  if (step.episode !== state.current) openEpisode(step.episode);
-  put(step.episode, which === "undo" ? step.before : step.after);
+  if (!step.some(({ episode }) => episode === state.current)) openEpisode(step[0].episode);
+  put(step, which === "undo" ? "before" : "after");
 }
 export const undo = () => moveStep(state.done, state.undone, "undo");
 export const redo = () => moveStep(state.undone, state.done, "redo");
@@ -101,7 +111,8 @@ export function freeFrame(label, point, to, by) {
 }
 
 export function nextPoint(by) {
-  const frames = currentLabel().keypoints.map((p) => p.frame);
+  const points = currentLabel().keypoints;
+  const frames = (points.length ? points : (suggestion()?.keypoints ?? [])).map((p) => p.frame);
   const to = by > 0 ? frames.find((f) => f > state.frame) : frames.findLast((f) => f < state.frame);
   if (to === undefined) return say("no further point");
   goTo(to);
@@ -136,22 +147,6 @@ export const toggleExclude = () => edit(state.current, (label) => (label.exclude
 export function nextOutcome() {
   const order = [null, "success", "failure"];
   setOutcome(order[(order.indexOf(currentLabel().outcome) + 1) % order.length]);
-}
-
-export function accept() {
-  const label = currentLabel();
-  if (isOpen(label)) return acceptProposal(label);
-  const suggested = suggestion();
-  if (!suggested)
-    return say(state.data.suggestions[state.current] ? "this episode has points already" : "nothing is proposed for this episode");
-  edit(state.current, (label) => (label.keypoints = copyOf(suggested.keypoints)));
-}
-
-function acceptProposal({ proposed, failed_at, outcome }) {
-  if (failed_at === null && outcome === null)
-    return say("nobody knows how this episode ended: F where it failed, O if it succeeded, X to leave it out", true);
-  edit(state.current, (label) => (label.proposed = { ...proposed, accepted: true }));
-  say("accepted; N goes to the next one");
 }
 
 // Put the points of this episode on the next one, each at the same fraction of its length.

@@ -1,34 +1,53 @@
 // The page on which labels are made. The server holds the label file and the maths: it computes the curve, validates
 // each label, and writes. The page holds the label that a person edits: see state.js.
 //
-//   state.js      what the page knows           server.js     requests
-//   episodes.js   the list, opening an episode  player.js     moving through its frames
-//   cameras.js    videos and single frames      curve.js      the label's reward, the predicted reward
-//   editing.js    changing a label, undo        saving.js     writing it, conflicts
-//   timeline.js   drawing                       dragging.js   the mouse on it
-//   panel.js      what is written around it     keyboard.js   keys
+//   state.js      what the page knows           server.js       requests
+//   episodes.js   the list, opening an episode  player.js       moving through its frames
+//   selection.js  many episodes at once         later.js        marks in this browser
+//   previews.js   pictures in the list          link.js         the address of a frame
+//   cameras.js    videos and single frames      curve.js        the label's reward, the predicted reward
+//   editing.js    changing a label, undo        proposals.js    what is proposed, and what contradicts it
+//   saving.js     writing it, conflicts         connection.js   whether the server is there
+//   timeline.js   drawing                       dragging.js     the mouse on it
+//   view.js       zoom                          paths.js        curves as paths
+//   signals.js    state and action              differences.js  prediction and label compared
+//   points.js     the list of points            panel.js        what is written around it
+//   keyboard.js   keys                          dom.js          small helpers
 
 import { makeViews } from "./cameras.js";
-import { toggleInterpolation } from "./curve.js";
-import { $ } from "./dom.js";
+import { watchServer } from "./connection.js";
+import { askForCurve, askForPrediction, toggleInterpolation } from "./curve.js";
+import { goToDifference } from "./differences.js";
+import { $, say } from "./dom.js";
 import { listenToTimeline } from "./dragging.js";
-import { accept, copyToNext, fail, redo, setOutcome, setPoint, toggleExclude, undo } from "./editing.js";
-import { drawList, makeList, openEpisode, openNeighbour, openUnlabelled } from "./episodes.js";
+import { copyToNext, fail, redo, setOutcome, setPoint, toggleExclude, undo } from "./editing.js";
+import { drawList, makeList, openNeighbour, openUnlabelled } from "./episodes.js";
 import { listenToKeys } from "./keyboard.js";
-import { drawHeading, drawLegend, drawPoints, drawPosition, drawProposal } from "./panel.js";
-import { changeSpeed, goTo, play } from "./player.js";
-import { download, isSaved, settle, tell } from "./saving.js";
+import { loadLater, toggleLater } from "./later.js";
+import { listenToLink, openLink, writeLink } from "./link.js";
+import { drawHeading, drawLegend, drawPosition, drawProposal } from "./panel.js";
+import { changeSpeed, frameOf, goTo, play } from "./player.js";
+import { drawPoints, markPoint } from "./points.js";
+import { accept } from "./proposals.js";
+import { download, isSaved, saveSoon, settle, tell } from "./saving.js";
+import { drawSelection, listenToSelection } from "./selection.js";
 import { ask } from "./server.js";
-import { byDoubt, drawOn, state } from "./state.js";
+import { drawSignals, drawSignalsHere, makeSignalChoice } from "./signals.js";
+import { currentLabel, drawOn, state } from "./state.js";
 import { drawPlayhead, drawTimeline } from "./timeline.js";
+import { drawOverview, follow, showAll, zoom } from "./view.js";
 
-drawOn("label", drawHeading, drawProposal, drawList, drawTimeline, drawLegend, drawPoints, drawPosition);
+const drawView = [drawOverview, drawSignals, drawTimeline, drawPosition];
+drawOn("label", drawHeading, drawProposal, drawList, drawSelection, ...drawView, drawLegend, drawPoints, markPoint);
+drawOn("list", drawList, drawSelection);
 drawOn("interpolation", drawLegend, drawTimeline);
-drawOn("curve", drawTimeline, drawPosition);
-drawOn("frame", drawPlayhead, drawPosition);
+drawOn("curve", drawOverview, drawTimeline, drawPosition);
+drawOn("view", ...drawView);
+drawOn("frame", follow, drawPlayhead, drawSignalsHere, drawPosition, markPoint, writeLink);
 
 function listenToButtons() {
-  const click = (id, action) => $(id).addEventListener("click", () => { action(); $(id).blur(); });
+  // the mouse takes no focus away from the keys
+  const click = (id, action) => $(id).addEventListener("click", (event) => { action(); if (event.detail) $(id).blur(); });
   click("previous", () => openNeighbour(-1));
   click("next", () => openNeighbour(1));
   click("next-unlabelled", openUnlabelled);
@@ -41,6 +60,11 @@ function listenToButtons() {
   click("copy", copyToNext);
   click("undo", undo);
   click("redo", redo);
+  click("later", () => toggleLater([state.current]));
+  click("largest", goToDifference);
+  click("zoom-in", () => zoom(1 / 2));
+  click("zoom-out", () => zoom(2));
+  click("zoom-fit", showAll);
   click("interpolation", toggleInterpolation);
   click("mine", () => settle(true));
   click("theirs", () => settle(false));
@@ -55,6 +79,14 @@ function listenToButtons() {
     setPoint(Number($("value").value));
     $("value").value = "";
     $("value").blur();
+  });
+  $("go").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    const frame = frameOf($("go").value);
+    if (frame === null) return say(`there is no frame ${$("go").value}: give 0 to ${state.data.lengths[state.current] - 1}, or a time such as 12.5s`, true);
+    goTo(frame);
+    $("go").value = "";
+    $("go").blur();
   });
   addEventListener("beforeunload", (event) => { if (!isSaved()) event.preventDefault(); });
 }
@@ -72,14 +104,21 @@ async function start() {
   $("title").textContent = data.repo_id;
   $("title").title = data.root;
   tell("idle", labels.version ? "nothing changed" : "no labels yet");
-  state.order = byDoubt();
+  loadLater();
   makeViews();
   makeList();
+  makeSignalChoice();
   listenToKeys();
   listenToTimeline();
   listenToButtons();
-  const asked = Number(location.hash.slice(1));
-  openEpisode(location.hash && asked in data.lengths ? asked : state.order[0]);
+  listenToSelection();
+  listenToLink();
+  openLink();
+  watchServer(() => {
+    askForCurve(state.current, currentLabel()).catch(() => {});
+    askForPrediction(state.current);
+    saveSoon(0);
+  });
   document.body.dataset.ready = "";
 }
 start();

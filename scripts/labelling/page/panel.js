@@ -1,9 +1,8 @@
-// What is written around the timeline: heading, buttons, legend, position, and the list of points.
+// What is written around the timeline: heading, buttons, proposal, legend, and position.
 
 import { $, show } from "./dom.js";
-import { didNotFail, removePoint, setPoint, toggleStep } from "./editing.js";
-import { goTo } from "./player.js";
-import { currentLabel, hasTask, isOpen, length, neighbour, seconds, state, suggestion } from "./state.js";
+import { objection } from "./proposals.js";
+import { currentLabel, hasTask, isOpen, length, neighbour, seconds, state, staysBelow, suggestion } from "./state.js";
 
 const HELD_OUT = { true: "held-out", false: "trained on this episode", null: "may be trained on this episode" };
 
@@ -15,6 +14,8 @@ export function drawHeading() {
   $("fail").setAttribute("aria-pressed", label.failed_at !== null);
   $("outcome").value = label.outcome ?? "";
   $("exclude").setAttribute("aria-pressed", label.exclude);
+  $("later").setAttribute("aria-pressed", state.later.has(current));
+  $("largest").hidden = !data.policy;
   $("suggest").disabled = !suggestion() && !isOpen(label);
   $("suggest").hidden = !Object.keys(data.suggestions).length && !label.proposed;
   $("copy").disabled = !label.keypoints.length || neighbour(1, hasTask) === null;
@@ -22,12 +23,19 @@ export function drawHeading() {
   $("redo").disabled = !undone.length;
 }
 
-// What a policy proposed for an episode that it played, why, and what speaks against it.
+// What a policy proposed for an episode that it played, why, and what speaks against it. Of the points from the gripper,
+// which the timeline shows, only the latter.
 export function drawProposal() {
-  const { proposed } = currentLabel();
-  $("proposal").hidden = !proposed;
-  if (!proposed) return;
-  const { stopped_by, reason, threshold, checkpoint, doubt, accepted } = proposed;
+  const { proposed } = currentLabel(), why = objection(state.current);
+  const contradiction = why?.text && `But look first: ${why.text}.`;
+  $("proposal").hidden = !proposed && !contradiction;
+  if ($("proposal").hidden) return;
+  $("proposal").dataset.open = isOpen(currentLabel()) || Boolean(contradiction);
+  $("proposal").textContent = (proposed ? played(proposed, contradiction) : ["The gripper proposes points.", contradiction, "[ and ] visit them, A accepts them."])
+    .filter(Boolean).join(" ");
+}
+
+function played({ stopped_by, reason, threshold, checkpoint, doubt, accepted }, contradiction) {
   const because = reason ? `: ${reason}` : "";
   const ended = {
     reward: `the reward stayed at ${threshold} or above, so it ended as done`,
@@ -42,8 +50,7 @@ export function drawProposal() {
     : stopped_by
       ? "A accepts; any change makes the label yours."
       : "How did it end? F where it failed, O if it succeeded, X to leave it out.";
-  $("proposal").textContent = [`Played by ${checkpoint ?? "a policy"}: ${ended}.`, against, todo].filter(Boolean).join(" ");
-  $("proposal").dataset.open = isOpen(currentLabel());
+  return [`Played by ${checkpoint ?? "a policy"}: ${ended}.`, against, contradiction, todo];
 }
 
 export function drawPosition() {
@@ -54,8 +61,8 @@ export function drawPosition() {
   const predicted = predictions[current]?.reward;
   if (predicted) values.push(`predicted ${predicted[frame]?.toFixed(2)}`);
   $("values").textContent = values.join(" · ");
-  for (const chip of document.querySelectorAll("#points .chip"))
-    chip.classList.toggle("selected", Number(chip.dataset.at) === frame);
+  for (const caption of document.querySelectorAll("#cameras figcaption"))
+    caption.dataset.position = [`frame ${frame}`, seconds(frame), ...values].join(" · "); // on the whole screen
 }
 
 export function drawLegend() {
@@ -71,16 +78,19 @@ export function drawLegend() {
   if (label.exclude) add("excluded", "excluded: no reward loss on this episode");
   else if (label.outcome === "failure" && label.failed_at === null && !label.keypoints.length)
     add("label", "a failure: only the last frame is used in training, as 0 (F says where it failed)");
+  else if (staysBelow(label) !== null)
+    add("label", `open: the reward stays at ${show(staysBelow(label))} to the end (4 where it is done, F where it fails)`);
   else add("label", label.keypoints.length ? "label, as used in training" : "linear progress, used in training while there are no points");
   if (data.policy && prediction) {
-    const text = { waiting: "being computed …", ready: HELD_OUT[prediction.held_out] }[prediction.state] ?? prediction.error;
+    const text = { waiting: waitingText(prediction), ready: HELD_OUT[prediction.held_out] }[prediction.state] ?? prediction.error;
     add("predicted", `predicted by ${data.policy}: ${text}`);
   }
-  if (suggestion()) add("ghost", "proposed from the gripper (A accepts)");
   $("legend").replaceChildren(...parts);
-  $("interpolation").textContent = `between points: ${interpolation}`;
+  $("interpolation").textContent = interpolation;
   drawFile();
 }
+
+const waitingText = ({ done }) => (done ? `being computed, ${Math.floor((100 * done) / length())} %` : "waits to be computed");
 
 function drawFile() {
   const { path, why, flag } = state.data.place;
@@ -89,61 +99,4 @@ function drawFile() {
   const parts = ["Saves to ", code(path), ` (${why}).`];
   if (flags.length) parts.push(" Train with ", code(flags.join(" ")));
   $("file").replaceChildren(...parts);
-}
-
-export function drawPoints() {
-  const label = currentLabel();
-  const parts = label.keypoints.map(pointChip);
-  if (label.failed_at !== null) {
-    const failed = chip(`failed at ${label.failed_at} · ${seconds(label.failed_at)}`, label.failed_at);
-    failed.classList.add("bad");
-    failed.append(button("×", "It did not fail", null, didNotFail));
-    parts.push(failed);
-  }
-  if (!parts.length) {
-    const none = document.createElement("span");
-    none.className = "none";
-    none.textContent = "No points: go to the frame where something is reached, and press 2 for 0.5, 4 for 1.0, or V for any value.";
-    parts.push(none);
-  }
-  // keep the field in which the person types
-  const isTyping = $("points").contains(document.activeElement) && document.activeElement.tagName === "INPUT";
-  if (!isTyping || parts.length !== $("points").children.length) $("points").replaceChildren(...parts);
-}
-
-function pointChip(point) {
-  const element = chip(`${point.frame} · ${seconds(point.frame)}`, point.frame);
-  const value = document.createElement("input");
-  Object.assign(value, { type: "number", min: 0, max: 1, step: "any", value: show(point.reward), ariaLabel: `reward at frame ${point.frame}` });
-  value.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") value.blur(); // so that the next key is a command again
-  });
-  value.addEventListener("change", () => setPoint(value.value === "" ? NaN : Number(value.value), point.frame));
-  element.append(
-    value,
-    button("step", "The reward jumps here instead of rising (S)", point.step, () => {
-      goTo(point.frame);
-      toggleStep();
-    }),
-    button("×", "Delete (Del)", null, () => removePoint(point.frame)),
-  );
-  return element;
-}
-
-function chip(text, at) {
-  const element = document.createElement("span"), link = document.createElement("a");
-  element.className = "chip";
-  element.dataset.at = at;
-  link.textContent = text;
-  link.addEventListener("click", () => goTo(at));
-  element.append(link);
-  return element;
-}
-
-function button(text, title, pressed, action) {
-  const element = document.createElement("button");
-  Object.assign(element, { textContent: text, title });
-  if (pressed !== null) element.setAttribute("aria-pressed", pressed);
-  element.addEventListener("click", action);
-  return element;
 }

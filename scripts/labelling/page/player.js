@@ -11,6 +11,16 @@ export function goTo(frame) {
   redraw("frame");
 }
 
+// What a person types: a frame, or a time as 12.5s or 1:05. Null if it is neither, or not in the episode.
+export function frameOf(text) {
+  const time = /^(?:(\d+):)?(\d+(?:\.\d*)?)\s*(s?)$/.exec(text.trim());
+  if (!time) return null;
+  const [, minutes, number, unit] = time;
+  if (minutes === undefined && !unit) return /^\d+$/.test(number) && Number(number) < length() ? Number(number) : null;
+  const frame = Math.round((Number(minutes ?? 0) * 60 + Number(number)) * state.data.fps);
+  return frame < length() ? frame : null;
+}
+
 export function play() {
   if (state.playing) return pause();
   if (state.frame >= length() - 1) goTo(0);

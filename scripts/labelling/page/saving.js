@@ -1,6 +1,7 @@
 // Saving changed labels, and what happens when the file was changed elsewhere.
 
 import { askForCurve, curveIsOld } from "./curve.js";
+import { refreshDifferences } from "./differences.js";
 import { $, say } from "./dom.js";
 import { openEpisode } from "./episodes.js";
 import { ask, Gone } from "./server.js";
@@ -51,6 +52,7 @@ async function save() {
     redraw("label");
     if (Object.keys(state.changed).some((episode) => !conflicts.has(episode))) saveSoon();
     if (curveIsOld()) askForCurve(state.current, currentLabel()).catch(() => {});
+    refreshDifferences();
     showConflicts(answer.error);
   } else if (answer.other) {
     tell("conflict", `not saved: ${answer.error}`);
@@ -82,8 +84,10 @@ export function settle(keepMine) {
   if (!keepMine) {
     const dropped = new Set(episodes.map(Number));
     for (const episode of episodes) delete state.changed[episode];
-    state.done = state.done.filter((step) => !dropped.has(step.episode));
-    state.undone = state.undone.filter((step) => !dropped.has(step.episode));
+    const without = (steps) =>
+      steps.map((step) => step.filter(({ episode }) => !dropped.has(episode))).filter((step) => step.length);
+    state.done = without(state.done);
+    state.undone = without(state.undone);
     tell("saved", "as in the file");
   }
   openEpisode(state.current, state.frame);

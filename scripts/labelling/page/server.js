@@ -2,13 +2,14 @@
 
 export class Gone extends Error {}
 
-// The answer's JSON with its `status`. Throws Gone if there is no answer.
-export async function ask(path, method = "GET", body = undefined) {
+// The answer's JSON with its `status`. Throws Gone if there is no answer, or none within `limit` milliseconds.
+export async function ask(path, method = "GET", body = undefined, limit = undefined) {
   let response;
   try {
     response = await fetch(path, {
       method,
       body: body && JSON.stringify(body),
+      signal: limit && AbortSignal.timeout(limit),
       headers: body && { "Content-Type": "application/json" },
     });
   } catch {
