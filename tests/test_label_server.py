@@ -734,7 +734,7 @@ def test_predictions_of_a_policy(checkpoint, data_set, tmp_path):
         assert running.json("/api/data")[1]["policy"] == "tiny_run"
         deadline = time.monotonic() + 120
         while (answer := running.json("/api/prediction/1")[1])["state"] == "waiting":
-            assert time.monotonic() < deadline
+            assert time.monotonic() < deadline and 0 <= answer["done"] <= LENGTHS[1]
             time.sleep(0.1)
         assert answer["state"] == "ready" and answer["held_out"] is True  # it was trained on 0 and 2
         expected = predict_episode(running.session.predictor.loaded, 1)

@@ -61,6 +61,10 @@ export function accept() {
   say("accepted; N goes to the next one");
 }
 
+const NAMED = 10; // episodes in a message
+const several = (episodes) =>
+  episodes.slice(0, NAMED).join(", ") + (episodes.length > NAMED ? ` and ${episodes.length - NAMED} more` : "");
+
 // Accept what is proposed for many episodes, except where nobody knows the end or the prediction contradicts.
 export async function acceptMany(episodes) {
   const proposed = episodes.filter(proposalOf);
@@ -74,8 +78,8 @@ export async function acceptMany(episodes) {
   const n = editMany(good, take);
   const parts = [`accepted ${n} of ${episodes.length}`];
   if (episodes.length > proposed.length) parts.push(`nothing is proposed for ${episodes.length - proposed.length}`);
-  if (left.open.length) parts.push(`nobody knows how ${left.open.join(", ")} ended`);
-  if (left.contradicted.length) parts.push(`the prediction contradicts ${left.contradicted.join(", ")}`);
-  if (left.waiting.length) parts.push(`${left.waiting.length} wait for their prediction: try again then`);
+  if (left.open.length) parts.push(`nobody knows how ${several(left.open)} ended`);
+  if (left.contradicted.length) parts.push(`the prediction contradicts ${several(left.contradicted)}`);
+  if (left.waiting.length) parts.push(`${left.waiting.length} still lack a prediction: try again later`);
   say(parts.join("; "), parts.length > 1);
 }

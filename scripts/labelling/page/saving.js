@@ -2,7 +2,7 @@
 
 import { askForCurve, curveIsOld } from "./curve.js";
 import { refreshDifferences } from "./differences.js";
-import { $, say } from "./dom.js";
+import { $ } from "./dom.js";
 import { openEpisode } from "./episodes.js";
 import { ask, Gone } from "./server.js";
 import { currentLabel, redraw, state } from "./state.js";
