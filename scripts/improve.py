@@ -1,12 +1,13 @@
 #!/usr/bin/env python
-"""Make a policy better with the rollouts that it has recorded, once a person has said how each of them ended.
+"""Make a policy judge better with the rollouts that it has recorded, once a person has said how each of them ended.
 
     make improve ROLLOUTS=outputs/demo/rollout_so101                      # the newest run, on its demonstrations
     make improve POLICY=outputs/train/cups DATASET=me/cups ROLLOUTS=data/rollout_cups STEPS=5000
 
-It joins demonstrations and rollouts, goes on training from the checkpoint, keeps the actions of failures out of the
-action loss, calibrates, and says what both checkpoints make of the rollouts that were held out. The first checkpoint,
-the demonstrations and the rollouts stay as they are.
+It joins demonstrations and rollouts, trains the checkpoint's reward head on them, calibrates, and says what both
+checkpoints make of the rollouts that were held out. The arm acts as before: the rest of the policy is frozen.
+ARGS="--policy.train_reward_head_only=false" trains it too, on the actions of successes; that can make the arm worse.
+The first checkpoint, the demonstrations and the rollouts stay as they are.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from rewact.keypoints import REWARD_LABELS_PATH, read_label_file
 from rewact.label_config import RewardLabelConfig
 from rewact.labels import find_label_file
 
+RIGHT_ENOUGH = 0.9  # share of the rollouts
 PROPOSALS = ("exclude_proposed_labels", "accept_proposed_labels")
 
 
@@ -91,6 +93,17 @@ def demonstration_labels(meta: LeRobotDatasetMetadata, trained: dict[str, Any]) 
     return {} if file is None else read_label_file(file)[0]
 
 
+def little_to_learn(outcomes: dict[int, Outcome]) -> str | None:
+    """A warning if the policy was right about nearly all rollouts, None otherwise."""
+    right = [outcome.foreseen is True for outcome in outcomes.values()]
+    if sum(right) < RIGHT_ENOUGH * len(right):
+        return None
+    return (
+        f"the policy was right about {sum(right)} of {len(right)} rollouts: there is little to learn, and training on can "
+        "cost stops that it makes now. Compare both on new rollouts before you use the new one."
+    )
+
+
 def train_flags(checkpoint: Path, root: Path, episodes: list[int], steps: int, output: Path) -> list[str]:
     """lerobot-train's flags that go on from a checkpoint, with its own settings where this says nothing else."""
     config = checkpoint / "train_config.json"
@@ -106,6 +119,7 @@ def train_flags(checkpoint: Path, root: Path, episodes: list[int], steps: int, o
         "dataset.reward_source": "labels",
         "dataset.reward_labels": str(root / REWARD_LABELS_PATH),
         "dataset.mask_failed_actions": "true",
+        "policy.train_reward_head_only": "true",
         "steps": str(steps),
         "save_freq": str(steps),
         "output_dir": str(output),
@@ -194,6 +208,9 @@ def main() -> None:
     print(f"rollouts        {rollouts.repo_id} at {rollouts.root}")
     print(f"                to train on {count(chosen, outcomes)}")
     print(f"                held out    {count(held_out, outcomes)}", flush=True)
+
+    if warning := little_to_learn(outcomes):
+        print(f"WARNING   {warning}", flush=True)
 
     output, folder = new_folders(name, args.output)
     root = merge(meta, rollouts, folder)

@@ -14,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from improving.compare import Seen, measure, table
 from improving.outcomes import Outcome, read_outcomes, split
 from labelling.server import listen, make_app, make_server
 from labelling.session import make_session
+from safetensors.torch import load_file
 from shared.cli import UserError
 from shared.episodes import load_meta
 from shared.training import DEMO_TASK
@@ -139,6 +141,12 @@ def test_rollouts_make_the_policy_better(journey, demo_dir, monkeypatch, capfd):
     dataset = json.loads(run_config.read_text())["dataset"]
     assert dataset["episodes"] == [0, 2, 4, 5] and dataset["mask_failed_actions"]
     config = json.loads(run_config.with_name("config.json").read_text())
+    first, second = (
+        load_file(journey / f"outputs/train/{run}/checkpoints/last/pretrained_model/model.safetensors")
+        for run in ("first", "second")
+    )
+    changed = {key for key in second if not torch.equal(first[key], second[key])}
+    assert changed and all(".reward_head." in key for key in changed)  # the arm acts as before
     assert ("is not calibrated" in output) == (config["reward_stop_threshold"] is None)  # after two steps
     assert re.search(r"held-out rollouts and 1 demonstrations:\n +before +after\n", output)
     assert re.search(r"AUROC, failures not stopped \(1\) +\d\.\d\d +\d\.\d\d", output)
@@ -161,6 +169,15 @@ def test_of_each_kind_every_third_is_held_out():
     assert split(outcomes) == ([0, 1, 4, 5], [2, 3, 6])
     with pytest.raises(UserError, match="too few rollouts"):
         split({0: success})
+
+
+def test_it_warns_where_the_policy_was_right_already():
+    right, wrong = Outcome(True, "reward", {}), Outcome(False, "reward", {})
+    open_end = Outcome(False, None, {})
+    assert "right about 11 of 12 rollouts" in improve.little_to_learn(dict(enumerate([right] * 11 + [wrong])))
+    assert improve.little_to_learn(dict(enumerate([right] * 10 + [wrong] * 2))) is None
+    assert improve.little_to_learn(dict(enumerate([Outcome(False, "failure", {})] * 3)))
+    assert improve.little_to_learn({0: open_end}) is None
 
 
 def test_outcomes_of_a_recording_without_labels(tmp_path):

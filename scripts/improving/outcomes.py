@@ -38,6 +38,11 @@ class Outcome:
     entry: dict[str, Any]
 
     @property
+    def foreseen(self) -> bool | None:
+        """Whether the policy that played was right about it, None if it did not end the recording."""
+        return None if self.stopped_by is None else (self.stopped_by == "reward") == self.success
+
+    @property
     def kind(self) -> str:
         """What the policy that played made of it, in words."""
         return KINDS[self.stopped_by]
