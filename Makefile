@@ -115,12 +115,13 @@ test: apply ## all tests: those that the series adds to LeRobot, and our own (PY
 test-upstream: setup ## LeRobot's own tests on the pristine and the patched tree, and the difference (ALL=1 for every test)
 	@$(PYTHON) scripts/test_upstream.py $(if $(ALL),--all) $(ARGS)
 
-lint: apply ## ruff, mypy, shellcheck, the labelling page's syntax where node is there, and the patches
+lint: apply ## ruff, mypy, shellcheck, the labelling page, links, and the patches (EXTERNAL=1: links to other sites too)
 	@$(PYTHON) -m ruff check scripts tests
 	@$(PYTHON) -m ruff format --check scripts tests
 	@$(PYTHON) -m mypy
 	@.venv/bin/shellcheck -x *.sh scripts/*.sh $(wildcard scripts/patch_tool/*.sh) $(wildcard .ci/run)
 	@if command -v node >/dev/null; then for f in scripts/labelling/page/*.js; do node --input-type=module --check <$$f || { echo "lint: $$f, see above" >&2; exit 1; }; done; fi
+	@EXTERNAL=$(EXTERNAL) $(PYTHON) scripts/check_links.py
 	@files=$$($(PATCHES) series-files) || exit 1; cd lerobot && \
 		if [ -n "$$files" ]; then ../.venv/bin/ruff check $$files && ../.venv/bin/ruff format --check $$files; fi
 	@$(PATCHES) check
