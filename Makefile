@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump check-bump series-figures pr \
-	demo demo-dataset train label visualise calibrate improve score benchmark benchmark-days benchmark-speed test test-upstream lint clean
+	demo demo-dataset train label visualise calibrate improve score benchmark benchmark-days benchmark-speed test test-upstream lint docs version clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -125,6 +125,16 @@ lint: apply ## ruff, mypy, shellcheck, the labelling page, links, and the patche
 	@files=$$($(PATCHES) series-files) || exit 1; cd lerobot && \
 		if [ -n "$$files" ]; then ../.venv/bin/ruff check $$files && ../.venv/bin/ruff format --check $$files; fi
 	@$(PATCHES) check
+
+docs: setup ## the guides as a website in outputs/site; a warning is an error
+	@PATH="$$PATH:$(CURDIR)/.uv/bin" NO_MKDOCS_2_WARNING=1 uv run --quiet --isolated --no-project --python .venv/bin/python \
+		--with-requirements scripts/requirements-docs.txt mkdocs build --strict
+	@echo "Open outputs/site/index.html"
+
+version: ## RewACT's version, which CHANGELOG.md names, and LeRobot's
+	@echo "RewACT $$(sed -n 's/^## \[\([0-9][^]]*\)\].*/\1/p' CHANGELOG.md | head -n 1)," \
+		"commit $$(git describe --always --exclude='*' 2>/dev/null || echo unknown)," \
+		"series $(notdir $(wildcard patches/v*))"
 
 clean: ## remove caches; .venv, lerobot/, datasets and outputs stay
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache lerobot/.pytest_cache lerobot/.ruff_cache
