@@ -74,7 +74,8 @@ def check(root: Path) -> tuple[list[str], dict[str, str]]:
     Returns:
         The broken links within the repository, one line each, and the links to other sites with a page that has them.
     """
-    broken, external = [], {}
+    broken: list[str] = []
+    external: dict[str, str] = {}
     for page in find(PAGES, root):
         name = page.relative_to(root)
         for target in links(page.read_text()):
