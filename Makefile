@@ -26,10 +26,10 @@ help: ## list the targets
 
 ## The patched LeRobot
 setup: ## fill lerobot/ and make .venv (LEROBOT_URL=<git URL or path>)
-	@scripts/setup.sh
+	@$(if $(filter setup,$(MAKECMDGOALS)),,REWACT_QUIET=1 )scripts/setup.sh
 
 apply: $(if $(TARGET),,setup) ## commit the patches to branch rewact of lerobot/ (TARGET=<your clone> SERIES= FORCE=1)
-	@$(PATCHES) $(where) apply
+	@$(if $(TARGET),,scripts/locked.sh )$(PATCHES) $(where) apply
 
 unapply: ## remove them: lerobot/ is exactly as it was (TARGET= FORCE=1)
 	@$(PATCHES) $(where) unapply

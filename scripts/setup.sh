@@ -4,6 +4,7 @@
 #   make setup                           from the submodule's URL, or from PyPI if no git host answers
 #   make setup LEROBOT_URL=~/my-lerobot  from any git URL or local path that holds the pinned commit
 #   scripts/setup.sh --source-only       fill lerobot/ and stop
+#   REWACT_QUIET=1 scripts/setup.sh      says nothing where nothing is missing
 #
 # Safe to run at any time: it keeps what is there, finishes what an interrupted run left, and changes nothing
 # if nothing is missing. It never resets a lerobot/ that is filled.
@@ -20,6 +21,8 @@ root=$(pwd)
 
 # shellcheck source=scripts/patch_tool/environment.sh
 . scripts/patch_tool/environment.sh
+# shellcheck source=scripts/patch_tool/lock.sh
+. scripts/patch_tool/lock.sh
 clean_git_environment
 # shellcheck disable=SC2088 # a tilde that the shell left as it is: make setup LEROBOT_URL=~/lerobot
 case $LEROBOT_URL in '~/'*) LEROBOT_URL=$HOME/${LEROBOT_URL#'~/'} ;; esac
@@ -33,6 +36,8 @@ UV_MINIMUM=0.5.0 # the first version with all the flags used here
 PROBE_SECONDS=${PROBE_SECONDS:-15}
 python=.venv/bin/python
 
+# Before another target, the user need not be told that nothing is missing.
+if_asked() { [ -n "${REWACT_QUIET:-}" ] || say "$@"; }
 say() { printf 'setup: %s\n' "$*" | without_passwords; }
 die() {
   printf 'setup: %s\n' "$1" | without_passwords >&2
@@ -48,16 +53,10 @@ probe=
 cleanup() {
   [ -z "$probe" ] || kill -TERM -- "-$probe" 2>/dev/null || true
   [ -z "$tmp" ] || rm -rf "$tmp"
-  rm -f .setup.lock
+  give_lock
 }
 lock() {
-  if ! (set -C && echo $$ >.setup.lock) 2>/dev/null; then
-    other=$(cat .setup.lock 2>/dev/null || true)
-    if [ -n "$other" ] && kill -0 "$other" 2>/dev/null; then
-      die "another setup is running here (process $other): wait until it has ended."
-    fi
-    echo $$ >.setup.lock # left by a run that was killed
-  fi
+  take_lock
   trap cleanup EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM HUP
@@ -113,7 +112,7 @@ report_lerobot() {
     where="$where ($UPSTREAM_TAG)"
   fi
   [ "$changed" = 0 ] || where="$where, $changed changed files"
-  say "lerobot/ is kept as it is: $where; from $(source_of_lerobot)."
+  if_asked "lerobot/ is kept as it is: $where; from $(source_of_lerobot)."
   [ -f lerobot/pyproject.toml ] || die "lerobot/ has its git directory, but no files. Restore them with:" \
     "git -C lerobot checkout -f ${UPSTREAM_COMMIT} && make setup"
 }
@@ -396,10 +395,10 @@ fill_lerobot
 
 if [ -e .venv/.rewact-stamp ] && [ ! -e .venv/.rewact-installing ] && [ "$(cat .venv/.rewact-stamp)" = "$(stamp)" ] && python_works; then
   one_opencv
-  say ".venv is up to date: nothing to do."
+  if_asked ".venv is up to date: nothing to do."
   exit 0
 fi
 make_venv
 install_packages
 has_ffmpeg_libraries || say "ffmpeg's libraries are missing: videos are decoded with PyAV. For torchcodec: apt-get install ffmpeg (macOS: brew install ffmpeg)."
-say "done. Next: make apply"
+if_asked "done. Next: make apply"

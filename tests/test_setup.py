@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from hashlib import sha256
 from io import BytesIO
@@ -314,3 +315,17 @@ def test_password_in_the_url_is_neither_shown_nor_kept(project):
     assert project.lerobot.git("config", "remote.origin.url") == "https://example.com/lerobot.git"
     for file in project.path.rglob("*"):
         assert not file.is_file() or b"s3cr3t-pw" not in file.read_bytes(), file
+
+
+def test_nothing_is_said_before_another_target_where_nothing_is_missing(project):
+    setup(project, LEROBOT_URL=str(project.upstream.path))
+    assert setup(project, REWACT_QUIET="1") == ""
+
+
+def test_a_second_setup_waits_for_the_first(project):
+    first = subprocess.Popen(["sleep", "2"])
+    (project.path / ".setup.lock").write_text(f"{first.pid}\n")
+    threading.Thread(target=first.wait).start()
+    output = setup(project, "--source-only", LEROBOT_URL=str(project.upstream.path))
+    assert f"waiting for the set-up that process {first.pid} does here" in output
+    assert (project.lerobot.path / ".git").exists()
