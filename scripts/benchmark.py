@@ -14,6 +14,8 @@ Everything lies in --output-dir: data/, runs/ (the training runs), predictions/,
 image for each task. A short table is printed. What is there already is not done again.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import json
 import platform

@@ -10,6 +10,8 @@ of its usual range (simulation/days.py). Days that Meta-World's scenes are not m
 line. Writes days.json, days.csv and an image for each task into --output-dir, and prints a short table.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import json
 from pathlib import Path

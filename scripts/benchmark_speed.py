@@ -10,6 +10,8 @@ ACT and RewACT take turns, so that whatever else the machine does slows both. A 
 ratios of the turns, and the milliseconds are medians too. Prints a table, and writes all of it to --output.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import contextlib
 import json

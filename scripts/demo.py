@@ -8,15 +8,17 @@ Each step is a command that you can run by itself; it is printed before it runs.
 lerobot-record in the place of the first, and give lerobot-rollout your own --robot.*: see docs/ROBOT.md.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 from lerobot_robot_so101_sim.pick_place import TASK
 from shared.checkpoint import find_policy
+from shared.children import run_command, run_lerobot
 from shared.cli import UserError, at_least, run_cli
 from shared.next_step import demo_rollout_flags, free_rollouts
 from shared.rendering import choose_mujoco_gl
@@ -44,7 +46,7 @@ def parse_args() -> argparse.Namespace:
 def step(what: str, shown: str, command: list[str]) -> None:
     """Print a step and its command, and run it. Its failure ends the demo with its exit code."""
     print(f"\n== {what}\n   {shown}\n", flush=True)
-    code = subprocess.run(command).returncode
+    code = run_lerobot(command) if Path(command[0]).name.startswith("lerobot-") else run_command(command)
     if code:
         sys.exit(code)
 

@@ -10,10 +10,12 @@ and images are those that lerobot-rollout gives to the trained policy. The last 
 was made; simulation/so101/demo.py says what the episodes are like.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 from pathlib import Path
 
-from shared.cli import at_least
+from shared.cli import at_least, run_cli
 from shared.training import DEMO_DIR, DEMO_TASK
 from simulation.dataset import Wanted, add_arguments, is_complete, make_datasets
 from simulation.so101.demo import DEMO, FAILURE_KINDS, IMAGE_SIZE, summarise
@@ -63,4 +65,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_cli(main)

@@ -10,10 +10,11 @@ ARGS="--policy.train_reward_head_only=false" trains it too, on the actions of su
 The first checkpoint, the demonstrations and the rollouts stay as they are.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import json
 import shlex
-import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,9 @@ from improving.compare import measure, table, watch
 from improving.merge import REPO_ID, merge, save_labels, shifted
 from improving.outcomes import Outcome, read_outcomes, split
 from shared.checkpoint import RUNS, find_policy, read_train_config
+from shared.children import run_command, run_lerobot
 from shared.cli import UserError, at_least, format_episodes, run_cli
+from shared.console import STOPPED
 from shared.episodes import choose_episodes, load_meta
 from shared.next_step import rollout_command
 from shared.training import make_command, make_flags
@@ -139,7 +142,7 @@ def train(
     flags = train_flags(checkpoint, root, episodes, steps, output)
     command, _ = make_command(make_flags(REPO_ID), flags + extra)
     print("lerobot-train", shlex.join(command[1:]), flush=True)
-    if code := subprocess.run(command).returncode:
+    if code := run_lerobot(command):
         sys.exit(code)
     return output / "checkpoints" / "last" / "pretrained_model"
 
@@ -147,7 +150,10 @@ def train(
 def calibrate(checkpoint: Path, successes: list[int]) -> None:
     script = Path(__file__).with_name("calibrate.py")
     episodes = ["--episodes", format_episodes(successes)]
-    if subprocess.run([sys.executable, script, "--policy-path", checkpoint, *episodes]).returncode:
+    code = run_command([sys.executable, script, "--policy-path", checkpoint, *episodes])
+    if code == STOPPED:
+        sys.exit(code)
+    if code:
         print(
             "WARNING   the new checkpoint is not calibrated, so it cannot stop by itself. It is compared all the same."
         )

@@ -11,6 +11,8 @@ The page saves inside the dataset, where training finds the labels, or shows the
 `make train DATASET=… ARGS="--dataset.reward_labels=labels.json"`.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import sys
 from pathlib import Path

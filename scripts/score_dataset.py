@@ -15,6 +15,8 @@ progress is the reward as select_action gives it along the episode. Without --ou
 looks when a dataset has a root.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import shlex
 from pathlib import Path
@@ -66,8 +68,8 @@ def report(scores: Scores, output: Path, repo_id: str, root: str | None) -> None
     final = {episode: float(score[-1]) for episode, score in scores.items()}
     worst = min(final, key=final.__getitem__)
     print(
-        f"\n{output}: {sum(map(len, scores.values()))} frames of {len(scores)} episodes, which end at "
-        f"{np.mean(list(final.values())):.2f} on average, episode {worst} lowest at {final[worst]:.2f}"
+        f"\nwritten to {output}: {sum(map(len, scores.values()))} frames of {len(scores)} episodes. The last frame is scored "
+        f"{np.mean(list(final.values())):.2f} on average; the lowest, {final[worst]:.2f}, is that of episode {worst}."
     )
     flags = ["--sample_weighting.type=rabc"]
     if root is None or output.resolve() != (Path(root) / SCORES_PATH).resolve():

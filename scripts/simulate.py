@@ -8,6 +8,8 @@
 As fast as the computer can, without lerobot-rollout. The places of cube and plate are none of the demonstrations'.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import json
 import os

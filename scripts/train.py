@@ -10,12 +10,14 @@ It puts a lerobot-train command together, prints it and runs it. Whatever ARGS s
 of that configuration rule.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
+from shared.children import run_lerobot
 from shared.cli import run_cli
 from shared.training import given_flags, make_command, make_flags
 
@@ -62,8 +64,7 @@ def main() -> None:
     command, flags = make_command(flags, extra)
     print("lerobot-train", shlex.join(command[1:]), flush=True)
 
-    # Ctrl-C reaches lerobot-train as well; its exit code is ours.
-    code = subprocess.run(command).returncode
+    code = run_lerobot(command)
     if code:
         sys.exit(code)
     run = Path(flags["output_dir"]) if "output_dir" in flags else resumed_run(config, extra)

@@ -31,9 +31,9 @@ def command_of(monkeypatch, *argv: str) -> list[str]:
 
     def run(command, **_):
         commands.append([str(part) for part in command])
-        return subprocess.CompletedProcess(command, 0)
+        return 0
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(train, "run_lerobot", run)
     monkeypatch.setattr(sys, "argv", ["train.py", *argv])
     train.main()
     return commands[-1]

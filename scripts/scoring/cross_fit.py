@@ -8,13 +8,16 @@ import hashlib
 import json
 import shlex
 import shutil
-import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from shared.checkpoint import read_json
+from shared.children import run_lerobot
 from shared.cli import UserError, format_episodes
+from shared.console import STOPPED
 from shared.episodes import episode_lengths
 from shared.training import make_command
 
@@ -90,12 +93,21 @@ def train_fold(run: Path, flags: dict[str, str], extra: list[str]) -> Path:
         shutil.rmtree(run, ignore_errors=True)  # it stopped before its first checkpoint
         command, _ = make_command(flags | {"output_dir": str(run)}, extra)
     print("lerobot-train", shlex.join(command[1:]), flush=True)
-    if code := subprocess.run(command).returncode:
+    code = run_lerobot(command)
+    if code == STOPPED:
+        sys.exit(code)
+    if code:
         raise UserError(f"training {run} failed with code {code}, see above. Run this again to go on.")
     if not config.is_file():
         raise UserError(f"training {run} left no checkpoint: --args must not switch it off.")
     done.touch()
     return policy
+
+
+def time_left(seconds: list[float], policies: int) -> str:
+    """How long the policies that are left will take, by how long those before them took."""
+    minutes = sum(seconds) / len(seconds) * policies / 60
+    return f"about {max(1, round(minutes))} min left"
 
 
 def cross_fit(
@@ -124,13 +136,21 @@ def cross_fit(
     check_plan(folder, plan | {"labels": label_hash(meta, extra)})
     episodes = sorted(sum(folds, []))
     scores: dict[int, np.ndarray] = {}
+    seconds: list[float] = []  # of each policy that this call trained and that scored
     for i, held_out in enumerate(folds):
         file = folder / f"fold-{i}.parquet"
         if not file.is_file():
             training = sorted(set(episodes) - set(held_out))
-            print(f"fold {i + 1}/{len(folds)}: trains on {format_episodes(training)}", flush=True)
+            left = f", {time_left(seconds, len(folds) - i)}" if seconds else ""
+            print(
+                f"\npolicy {i + 1} of {len(folds)}{left}: trains on episodes {format_episodes(training)}, "
+                f"scores {format_episodes(held_out)}",
+                flush=True,
+            )
+            start = time.monotonic()
             policy = train_fold(folder / f"fold-{i}", flags | {"dataset.episodes": str(training)}, extra)
             found = score_episodes(policy, meta, flags.get("dataset.root"), held_out, device, batch_size)
             write_scores(file, meta, found, {"policy": str(policy)})
+            seconds.append(time.monotonic() - start)
         scores |= read_scores(file)
     return scores

@@ -6,6 +6,8 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 
+from shared.console import STOPPED, say_stopped
+
 
 class UserError(Exception):
     """An error that the user can put right. The message says what is wrong and what to do; there is no traceback."""
@@ -32,12 +34,18 @@ BY_MAKE = "REWACT_BY_MAKE"  # in the environment of a script that a make target 
 
 
 def run_cli(main: Callable[[], None]) -> None:
-    """Run a script's main function. A UserError ends the script with one line and exit code 2."""
+    """Run a script's main function.
+
+    A UserError ends the script with one line and exit code 2, Ctrl-C with one line and exit code 130.
+    """
     try:
         main()
     except UserError as error:
         print(f"error: {as_typed(str(error))}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        say_stopped()
+        sys.exit(STOPPED)
 
 
 def as_typed(message: str) -> str:

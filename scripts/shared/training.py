@@ -3,15 +3,15 @@
 from shared.training import make_command, make_flags
 
 command, flags = make_command(make_flags("me/cups", steps=20000), extra=["--policy.chunk_size=50"])
-subprocess.run(command)
+run_lerobot(command)
 """
 
 import json
-import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
 
+from shared.children import run_command
 from shared.cli import UserError, parse_episodes
 from shared.old_format import check_version
 
@@ -41,7 +41,7 @@ def make_demo_dataset() -> dict[str, str]:
     """Make the demo dataset, unless it is there. Returns the flags that train on it."""
     script = Path(__file__).parents[1] / "demo_dataset.py"
     # In a process of its own, where the simulator's OpenGL context stays. It prints its own errors.
-    code = subprocess.run([sys.executable, script, f"--output-dir={DEMO_DIR}"]).returncode
+    code = run_command([sys.executable, script, f"--output-dir={DEMO_DIR}"])
     if code:
         sys.exit(code)
     root = DEMO_DIR / DEMO_TASK

@@ -1,0 +1,31 @@
+"""What every command's console leaves out. A script imports this before anything that takes seconds to import.
+
+- Ctrl-C ends a command with one line, also while it still imports, and its worker processes say nothing.
+- That videos are decoded without torchcodec is said by set-up, once, and not by each command.
+"""
+
+import logging
+import multiprocessing
+import signal
+import sys
+from types import TracebackType
+
+STOPPED = 130  # exit code after Ctrl-C, as shells have it
+
+
+def say_stopped() -> None:
+    print("\nstopped", file=sys.stderr, flush=True)
+
+
+def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        say_stopped()
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+if multiprocessing.parent_process() is None:
+    sys.excepthook = hook
+else:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command that started this process ends it
+logging.getLogger("lerobot.utils.video_backend").setLevel(logging.ERROR)

@@ -1,0 +1,71 @@
+"""scripts/shared/console.py, children.py and lerobot_quietly.py: what Ctrl-C and a long configuration leave on a console."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import lerobot_quietly
+import pytest
+from shared.children import run_command
+
+SCRIPTS = Path(lerobot_quietly.__file__).parent
+
+
+def interrupted(code: str, reaches: str = "group") -> tuple[int, str]:
+    """The exit code of Python code that prints "ready", gets Ctrl-C, and what it then wrote to stderr."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SCRIPTS)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert child.stdout is not None and child.stdout.readline() == "ready\n"
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does it
+    _, said = child.communicate(timeout=30)
+    return child.returncode, said
+
+
+WAIT = "print('ready', flush=True); time.sleep(30)"
+
+
+def test_ctrl_c_in_a_command_is_one_line():
+    code, said = interrupted(
+        f"import time\nfrom shared.cli import run_cli\ndef main():\n    {WAIT}\nrun_cli(main)"
+    )
+    assert (code, said.strip()) == (130, "stopped")
+
+
+def test_ctrl_c_during_the_imports_is_one_line():
+    code, said = interrupted(f"import shared.console, time; {WAIT}")
+    assert code == -signal.SIGINT  # which a shell calls 130
+    assert said.strip() == "stopped"
+
+
+def test_ctrl_c_lets_a_child_end_by_itself():
+    child = "import time; from shared.cli import run_cli\\ndef main():\\n"
+    child += "    try:\\n        print('ready', flush=True); time.sleep(30)\\n"
+    child += (
+        "    finally:\\n        time.sleep(1); print('saved', file=__import__('sys').stderr)\\nrun_cli(main)"
+    )
+    code, said = interrupted(
+        f"import sys; from shared.children import run_command\nsys.exit(run_command([sys.executable, '-c', \"{child}\"]))"
+    )
+    assert (code, said.split()) == (130, ["saved", "stopped"])
+
+
+@pytest.mark.parametrize(
+    ("code", "seen"), [("raise SystemExit(3)", 3), ("import os; os.kill(os.getpid(), 9)", 137)]
+)
+def test_the_exit_code_of_a_child(code, seen):
+    assert run_command([sys.executable, "-c", code]) == seen
+
+
+def test_the_configuration_of_a_training_run_goes_into_a_file(tmp_path, monkeypatch):
+    command = ModuleType("lerobot.scripts.lerobot_train")
+    monkeypatch.setitem(sys.modules, command.__name__, command)
+    run = tmp_path / "runs" / "cups"
+    said = lerobot_quietly.load("lerobot-train").pformat({"output_dir": run, "steps": 7})
+    assert said == f"Configuration: {run}.config.txt"
+    assert "'steps': 7" in Path(f"{run}.config.txt").read_text()
+    assert not run.exists()  # LeRobot refuses a folder that is there
