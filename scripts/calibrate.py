@@ -11,6 +11,8 @@ episodes would be stopped before they are done, by split conformal prediction. I
 as reward_stop_threshold.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import json
 import os
@@ -19,15 +21,17 @@ import sys
 import numpy as np
 from shared.checkpoint import read_json
 from shared.cli import UserError, format_episodes, run_cli
+from shared.frames import rows_of_episode
 from shared.next_step import rollout_command
 from shared.outcomes import known_outcomes
 from shared.predict import predict_episode
 from shared.run import Opened, add_run_arguments, find_run, open_run
+from shared.stop_frame import stop_frame
+from tqdm import tqdm
 
 from rewact.stopping import (
     EARLY_STOPS,
     HOLD_S,
-    StopRule,
     conformal_threshold,
     early_peak,
     hold_frames,
@@ -36,7 +40,10 @@ from rewact.stopping import (
 
 def predict_episodes(opened: Opened) -> list[np.ndarray]:
     """The (T,) rewards of every chosen episode."""
-    return [predict_episode(opened.loaded, episode) for episode in opened.choice.episodes]
+    dataset, episodes = opened.loaded.dataset, opened.choice.episodes
+    total = sum(len(rows_of_episode(dataset, episode)) for episode in episodes)
+    with tqdm(total=total, unit="frame", desc="predicting") as progress:
+        return [predict_episode(opened.loaded, episode, progress=progress) for episode in episodes]
 
 
 def choose_successes(opened: Opened) -> None:
@@ -101,13 +108,6 @@ def calibrate(rewards: list[np.ndarray], completions: list[int], fps: float, ear
     return threshold
 
 
-def stops(reward: np.ndarray, threshold: float, fps: float) -> bool:
-    """Whether the rule would stop an episode with these (T,) rewards, if the robot stays at its end for the hold time."""
-    hold = hold_frames(HOLD_S, fps)
-    rule = StopRule(threshold, hold)
-    return any(rule(value) for value in np.append(reward, np.full(hold, reward[-1])))
-
-
 def store(opened: Opened, threshold: float) -> None:
     """Write the threshold into the checkpoint's config.json, whole or not at all."""
     path = opened.run.folder / "config.json"
@@ -153,7 +153,7 @@ def main() -> None:
     rewards = predict_episodes(opened)
     completions = [int(np.argmax(label >= 1)) for label in labels]
     threshold = calibrate(rewards, completions, run.meta.fps, args.early_stops)
-    reached = sum(stops(reward, threshold, run.meta.fps) for reward in rewards)
+    reached = sum(stop_frame(reward, threshold, run.meta.fps) is not None for reward in rewards)
     if 2 * reached <= len(rewards):
         raise UserError(
             f"only {reached} of {len(rewards)} successes would ever stop at the threshold {threshold:.4f}: the reward does "

@@ -13,6 +13,8 @@ Without --episodes it takes the episodes that the checkpoint was not trained on.
 only counts frames, stand beside the policy's: see scripts/shared/metrics.py.
 """
 
+import shared.console  # noqa: F401  # isort: skip
+
 import argparse
 import contextlib
 import json
@@ -70,13 +72,15 @@ def visualise(opened: Opened, output_dir: Path, batch_size: int, model_dtype: st
             progress.set_description(f"episode {episode} ({done}/{len(lengths)})")
             caption = make_caption(repo_id, episode, choice)
             stem = output_dir / f"{prefix}_episode_{episode:06d}"
-            curve, metrics = draw_episode(
+            curve, verdict, metrics = draw_episode(
                 loaded,
                 episode,
                 stem,
                 caption,
                 opened.label(episode),
                 None if mean_train_length is None else clock(length, mean_train_length),
+                opened.outcomes.get(episode),
+                opened.entries.get(episode),
                 batch_size,
                 DTYPES[model_dtype],
                 progress,
@@ -95,8 +99,9 @@ def visualise(opened: Opened, output_dir: Path, batch_size: int, model_dtype: st
                 **files,
             }
             rows.append(row)
-            drawn[episode] = (curve, caption)
-    draw_overview(output_dir / "curves.png", f"{repo_id}  ·  run {opened.run.name}", drawn)
+            drawn[episode] = (curve, caption, verdict)
+    title = f"Reward of {choice.kind} {format_episodes(list(drawn))}\n{repo_id}, policy {opened.run.name}"
+    draw_overview(output_dir / "curves.png", title, drawn)
     return {
         "clock": {"mean_train_length": mean_train_length},
         "mean": summarise(rows),

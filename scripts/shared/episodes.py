@@ -138,6 +138,21 @@ class Choice:
     train_lengths: list[int] | None
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def why(self) -> str:
+        """How they were chosen, in words."""
+        return {
+            "requested": "as you named them",
+            "held-out": "held-out: not trained on",
+            "other-dataset": "all of a dataset that was not trained on",
+            "trained-on-all": "the last ones; training used every episode",
+            "unknown": "the last ones; nothing says which were trained on",
+        }[self.rule]
+
+    @property
+    def kind(self) -> str:
+        return "held-out episodes" if self.rule == "held-out" else "episodes"
+
 
 def choose_episodes(
     train_config: dict[str, Any] | None, meta: LeRobotDatasetMetadata, requested: list[int] | None = None

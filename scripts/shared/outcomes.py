@@ -5,10 +5,11 @@ from shared.outcomes import known_outcomes
 known_outcomes(meta)      # {0: True, 3: False}; episodes of which nothing is known are not in it
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from lerobot.datasets import LeRobotDatasetMetadata
-from rewact.keypoints import RewardLabelError, load_labels
+from rewact.keypoints import EpisodeLabel, RewardLabelError, load_labels
 from rewact.labels import find_label_file
 from rewact.sources import failures_of
 from shared.cli import UserError
@@ -31,6 +32,11 @@ def known_outcomes(meta: LeRobotDatasetMetadata) -> dict[int, bool]:
         labels = load_labels(file, episode_lengths(meta), meta.fps)
     except RewardLabelError as error:
         raise UserError(str(error)) from error
+    return said_outcomes(labels)
+
+
+def said_outcomes(labels: Mapping[int, EpisodeLabel]) -> dict[int, bool]:
+    """Whether each episode was a success, as labels say it that a person has made or accepted."""
     said = {i: label for i, label in labels.items() if not (label.exclude or label.is_open)}
     return {i: not label.failed for i, label in said.items() if label.failed or label.outcome}
 

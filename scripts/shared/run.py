@@ -12,6 +12,7 @@ import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,12 @@ import numpy as np
 
 from lerobot.configs.default import DatasetConfig
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
-from rewact.labels import ProgressLabels, make_reward_labels
+from rewact.keypoints import EpisodeLabel, load_labels
+from rewact.labels import ProgressLabels, find_label_file, make_reward_labels
 from shared.checkpoint import RUNS, find_policy, read_train_config
 from shared.cli import UserError, format_episodes, parse_episodes
-from shared.episodes import Choice, choose_episodes, load_meta
+from shared.episodes import Choice, choose_episodes, episode_lengths, load_meta
+from shared.outcomes import known_outcomes, said_outcomes
 from shared.predict import Loaded, load_with_dataset
 
 # The fields of `dataset` in a train_config.json that say how the labels of the training run were made.
@@ -133,6 +136,20 @@ class Opened:
     labels: ProgressLabels
     label_settings: dict[str, Any]
 
+    @cached_property
+    def entries(self) -> dict[int, EpisodeLabel]:
+        """What the label file says that `labels` are made of, by episode; empty without one."""
+        meta, named = self.run.meta, self.label_settings.get("reward_labels")
+        if self.label_settings.get("reward_source", "labels") != "labels":
+            return {}
+        file = Path(named) if named else find_label_file(meta)
+        return {} if file is None else load_labels(file, episode_lengths(meta), meta.fps)
+
+    @cached_property
+    def outcomes(self) -> dict[int, bool]:
+        """Whether each episode is a success; without those of which nobody has said it."""
+        return known_outcomes(self.run.meta) | said_outcomes(self.entries)
+
     def label(self, episode: int) -> np.ndarray:
         """The (T,) labels that the policy would have been trained on, had it been trained on this episode.
 
@@ -155,7 +172,7 @@ def open_run(
         run.train_config, run.meta, None if episodes is None else parse_episodes(episodes)
     )
     loaded = load_with_dataset(run.folder, run.meta, run.root, choice.episodes, device, overrides)
-    print(f"episodes  {format_episodes(choice.episodes)} ({choice.rule})")
+    print(f"episodes  {format_episodes(choice.episodes)} ({choice.why})")
     for warning in choice.warnings:
         print(f"WARNING   {warning}", file=sys.stderr)
     labels, settings = labels_as_trained(loaded.dataset, run.trained_dataset, choice)

@@ -24,15 +24,19 @@ class Caption:
     def colour(self) -> str:
         return WARNING if self.warning else LABEL
 
+    def short_status(self) -> str:
+        """The warning as the beginning of a small plot's title, empty without one."""
+        return f"{self.warning}, " if self.warning else ""
+
 
 def make_caption(repo_id: str, episode: int, choice: Choice) -> Caption:
     short = repo_id if len(repo_id) <= 40 else "…" + repo_id[-39:]
     title = f"{short}  ·  episode {episode}"
     if choice.trained_on is None:
-        return Caption(title, "may have been trained on", "unknown")
+        return Caption(title, "may have been trained on", "may be trained on")
     if episode in choice.trained_on:
         return Caption(title, "TRAINING EPISODE: not a test of the reward", "trained on")
-    return Caption(title, "held out" if choice.trained_on else "not the training dataset")
+    return Caption(title, "held-out episode" if choice.trained_on else "of a dataset that was not trained on")
 
 
 def camera_name(key: str) -> str:

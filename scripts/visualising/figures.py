@@ -10,6 +10,7 @@ from shared.drawing import PREDICTED, WARNING, Curve, legend_entries, plot_curve
 from shared.metrics import format_metric
 
 from visualising.caption import Caption, camera_name
+from visualising.verdict import Verdict
 
 N_THUMBNAILS = 6
 
@@ -23,54 +24,69 @@ def metrics_line(metrics: Mapping[str, float | None]) -> str:
     return f"{mine}      clock:  MAE {shown['clock_mae']}   Spearman {shown['clock_spearman']}"
 
 
-def thumbnail_frames(length: int) -> list[int]:
-    """The frames to show over the curve: the first, the last, and evenly spread ones between."""
-    return sorted({round(i) for i in np.linspace(0, length - 1, N_THUMBNAILS)})
+def thumbnail_frames(length: int, fall: int | None = None) -> list[int]:
+    """The frames to show over the curve: the first, the last, and evenly spread ones between.
+
+    Args:
+        length: of the episode.
+        fall: the frame in which the reward falls most. It takes the place of the nearest one between.
+    """
+    frames = sorted({round(i) for i in np.linspace(0, length - 1, N_THUMBNAILS)})
+    if fall is None or fall in frames:
+        return frames
+    nearest = min(frames[1:-1], key=lambda frame: abs(frame - fall))
+    return sorted({fall, *frames} - {nearest})
 
 
 def draw_image(
     path: Path,
     caption: Caption,
+    verdict: Verdict,
     curve: Curve,
     metrics: Mapping[str, float | None],
     thumbnails: dict[int, dict[str, np.ndarray]],
+    fall: int | None = None,
+    reason: str = "",
 ) -> None:
     """Draw the whole curve of an episode with a few frames over it, each tied to its moment.
 
     Args:
         path: the PNG file to write.
         caption: what to write over it.
+        verdict: how the episode ended, and what the policy says.
         curve: of the episode.
         metrics: of the episode, see `episode_metrics`.
         thumbnails: {frame index: {camera: (H, W, 3) uint8}}.
+        fall: that of the frames in which the reward falls most.
+        reason: why it does, in words.
     """
     cameras = list(thumbnails[0])
     n = len(thumbnails)
     width, left, right = 12.0, 0.65, 0.25  # inches
     cell = (width - left - right) / max(n, 4)
     rows = [cell * 0.94 * thumbnails[0][c].shape[0] / thumbnails[0][c].shape[1] for c in cameras]
-    head, tie, plot, foot = 1.05, 0.42, 2.7, 0.55 if curve.alarm is None else 0.85
+    head, tie, plot, foot = 1.35, 0.42, 2.7, 1.15 if reason else 0.85
     height = head + sum(rows) + 0.1 * len(rows) + tie + plot + foot
     fig = plt.figure(figsize=(width, height), dpi=110, facecolor="white")
 
-    fig.text(left / width, 1 - 0.3 / height, caption.title, fontsize=15, weight="bold", va="center")
-    fig.text(1 - right / width, 1 - 0.3 / height, caption.status, fontsize=12, va="center", ha="right",
+    fig.text(left / width, 1 - 0.3 / height, verdict.sentence().capitalize(), fontsize=15, weight="bold",
+             va="center", color=WARNING if verdict.is_wrong else "black")  # fmt: skip
+    fig.text(left / width, 1 - 0.64 / height, caption.title, fontsize=12, va="center")
+    fig.text(1 - right / width, 1 - 0.64 / height, caption.status, fontsize=12, va="center", ha="right",
              color=caption.colour, weight="bold" if caption.warning else "normal")  # fmt: skip
     fig.text(
-        left / width, 1 - 0.64 / height, metrics_line(metrics), fontsize=11, va="center", color="#333333"
+        left / width, 1 - 0.94 / height, metrics_line(metrics), fontsize=11, va="center", color="#333333"
     )
 
     ax = fig.add_axes((left / width, foot / height, 1 - (left + right) / width, plot / height))
     plot_curve(ax, curve)
     ax.set_xlabel("seconds")
     ax.set_ylabel("reward")
-    if curve.alarm is not None:
-        fig.text(left / width, 0.18 / height, f"{curve.alarm / curve.fps:.1f} s  {curve.reason}", fontsize=11,
-                 va="center", color=WARNING)  # fmt: skip
-    # Outside the axes, because a curve may pass through any corner inside; beside the reason where there is one more line.
-    legend_y = 1 - 0.64 / height if curve.alarm is None else 0.18 / height
-    fig.legend(*legend_entries(ax), ncols=5, frameon=False, fontsize=11,
-               loc="center right", bbox_to_anchor=(1 - 0.1 / width, legend_y))  # fmt: skip
+    if reason:
+        fig.text(left / width, 0.5 / height, reason, fontsize=11, va="center", color=WARNING)
+    # Outside the axes, because a curve may pass through any corner inside.
+    fig.legend(*legend_entries(ax), ncols=9, frameon=False, fontsize=10.5, columnspacing=1.2,
+               loc="center", bbox_to_anchor=(0.5, 0.2 / height))  # fmt: skip
 
     for i, (frame, images) in enumerate(thumbnails.items()):
         top = height - head
@@ -83,7 +99,9 @@ def draw_image(
             cell_ax.set_yticks([])
             cell_ax.spines[:].set_visible(False)
             if camera == cameras[0]:
-                cell_ax.set_title(f"{frame / curve.fps:.1f} s", fontsize=10, pad=3, color="#333333")
+                falls = frame == fall
+                cell_ax.set_title(f"{frame / curve.fps:.1f} s{', reward falls' if falls else ''}", fontsize=10,
+                                  pad=3, color=WARNING if falls else "#333333")  # fmt: skip
             if i == 0 and len(cameras) > 1:
                 cell_ax.set_ylabel(camera_name(camera), fontsize=10, color="#333333")
             top -= row_height + 0.1
@@ -96,27 +114,55 @@ def draw_image(
     plt.close(fig)
 
 
-def widest_legend(axes: Iterable[Any]) -> tuple[list[Any], list[str]]:
-    """The legend of the axes that hold most lines: only some episodes have an alarm."""
-    return max((legend_entries(ax) for ax in axes if ax.get_visible()), key=lambda entries: len(entries[1]))
+def all_legend_entries(axes: Iterable[plt.Axes]) -> tuple[list[Any], list[str]]:
+    """The legend of several plots, of which each has only some of the lines."""
+    entries: dict[str, Any] = {}
+    for ax in axes:
+        for handle, name in zip(*legend_entries(ax), strict=True):
+            entries.setdefault(name, handle)
+    return list(entries.values()), list(entries)
 
 
-def draw_overview(path: Path, title: str, episodes: Mapping[int, tuple[Curve, Caption]]) -> None:
-    """Draw the curves of all episodes in one image, without frames."""
-    columns = min(4, len(episodes))
+def count_columns(n: int) -> int:
+    """How many plots stand side by side: few cells stay blank, and four are preferred."""
+    return min(n, min((3, 4, 5), key=lambda columns: (-n % columns, abs(columns - 4))))
+
+
+def draw_overview(path: Path, title: str, episodes: Mapping[int, tuple[Curve, Caption, Verdict]]) -> None:
+    """Draw the curves of all episodes in one image, without frames. The legend fills what stays blank of the grid.
+
+    Args:
+        path: the PNG file to write.
+        title: of one or more lines.
+        episodes: by their index.
+    """
+    columns = count_columns(len(episodes))
     lines = -(-len(episodes) // columns)
-    fig, axes = plt.subplots(lines, columns, figsize=(max(3.1 * columns, 6.4), 2.3 * lines + 1.1), dpi=110,
-                             sharey=True, squeeze=False, layout="constrained")  # fmt: skip
-    for ax in axes.flat[len(episodes) :]:
-        ax.set_visible(False)
-    for ax, (episode, (curve, caption)) in zip(axes.flat, episodes.items(), strict=False):
+    blank = lines * columns - len(episodes)
+    size = (max(3.4 * columns, 6.4), 2.3 * lines + (0.6 if blank else 1.1))
+    fig = plt.figure(figsize=size, dpi=110, layout="constrained")
+    grid = fig.add_gridspec(lines, columns)
+    axes: list[plt.Axes] = []
+    for i, (episode, (curve, caption, verdict)) in enumerate(episodes.items()):
+        ax = fig.add_subplot(grid[i // columns, i % columns])
         plot_curve(ax, curve, linewidth=1.6)
-        warning = f"  ({caption.warning})" if caption.warning else ""
-        ax.set_title(f"episode {episode}{warning}", fontsize=10, color=WARNING if warning else "black")
-    for column in range(columns):  # under the lowest plot of each column
-        [ax for ax in axes[:, column] if ax.get_visible()][-1].set_xlabel("seconds", fontsize=9)
+        warned = verdict.is_wrong or caption.warning
+        ax.set_title(f"episode {episode}: {caption.short_status()}{verdict.outcome or 'outcome not labelled'}\n"
+                     f"{verdict.policy}", fontsize=9, color=WARNING if warned else "black")  # fmt: skip
+        if i % columns:
+            ax.tick_params(labelleft=False)
+        if i + columns >= len(episodes):  # the lowest of its column
+            ax.set_xlabel("seconds", fontsize=9)
+        axes.append(ax)
     fig.supylabel("reward", fontsize=10)
-    fig.suptitle(title, fontsize=12, weight="bold")
-    fig.legend(*widest_legend(axes.flat), ncols=5, frameon=False, loc="outside lower center", fontsize=10)
+    fig.suptitle(title, fontsize=11, weight="bold")
+    handles, names = all_legend_entries(axes)
+    if blank:
+        rest = fig.add_subplot(grid[-1, columns - blank :])
+        rest.set_axis_off()
+        rest.legend(handles, names, ncols=min(blank, 2), frameon=False, loc="center", fontsize=10)
+    else:
+        per_line = 5 if columns > 2 else 3
+        fig.legend(handles, names, ncols=per_line, frameon=False, loc="outside lower center", fontsize=10)
     fig.savefig(path)
     plt.close(fig)
