@@ -11,7 +11,7 @@ episodes would be stopped before they are done, by split conformal prediction. I
 as reward_stop_threshold.
 """
 
-import shared.console  # noqa: F401  # isort: skip
+import shared.loading  # noqa: F401  # isort: skip
 
 import argparse
 import json
@@ -20,7 +20,7 @@ import sys
 
 import numpy as np
 from shared.checkpoint import read_json
-from shared.cli import UserError, format_episodes, run_cli
+from shared.cli import Parser, UserError, format_episodes, run_cli
 from shared.frames import rows_of_episode
 from shared.next_step import rollout_command
 from shared.outcomes import known_outcomes
@@ -119,7 +119,7 @@ def store(opened: Opened, threshold: float) -> None:
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser,
         dataset="dataset of the episodes (default: the one trained on)",
         episodes="successes, such as 40-47 or 0,3,5-7 (default: those that were held out)")

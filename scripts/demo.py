@@ -8,7 +8,7 @@ Each step is a command that you can run by itself; it is printed before it runs.
 lerobot-record in the place of the first, and give lerobot-rollout your own --robot.*: see docs/ROBOT.md.
 """
 
-import shared.console  # noqa: F401  # isort: skip
+import shared.loading  # noqa: F401  # isort: skip
 
 import argparse
 import os
@@ -19,7 +19,7 @@ from pathlib import Path
 from lerobot_robot_so101_sim.pick_place import TASK
 from shared.checkpoint import find_policy
 from shared.children import run_command, run_lerobot
-from shared.cli import UserError, at_least, run_cli
+from shared.cli import Parser, UserError, at_least, run_cli
 from shared.next_step import demo_rollout_flags, free_rollouts
 from shared.rendering import choose_mujoco_gl
 
@@ -28,7 +28,7 @@ SCRIPTS = Path(__file__).parent
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--policy-path", metavar="PATH",
         help="a run on the demo dataset; nothing is trained")
     parser.add_argument("--output", type=Path, default=Path("outputs/train/demo"),

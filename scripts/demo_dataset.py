@@ -15,7 +15,7 @@ import shared.console  # noqa: F401  # isort: skip
 import argparse
 from pathlib import Path
 
-from shared.cli import at_least, run_cli
+from shared.cli import Parser, at_least, run_cli
 from shared.training import DEMO_DIR, DEMO_TASK
 from simulation.dataset import Wanted, add_arguments, is_complete, make_datasets
 from simulation.so101.demo import DEMO, FAILURE_KINDS, IMAGE_SIZE, summarise
@@ -23,7 +23,7 @@ from simulation.so101.demo import DEMO, FAILURE_KINDS, IMAGE_SIZE, summarise
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output-dir", type=Path, default=DEMO_DIR,
         help=f"where the folders {DEMO_TASK} and {DEMO_TASK}-failures go")
     parser.add_argument("--episodes", type=int, default=50,

@@ -10,7 +10,7 @@ ARGS="--policy.train_reward_head_only=false" trains it too, on the actions of su
 The first checkpoint, the demonstrations and the rollouts stay as they are.
 """
 
-import shared.console  # noqa: F401  # isort: skip
+import shared.loading  # noqa: F401  # isort: skip
 
 import argparse
 import json
@@ -25,11 +25,11 @@ from improving.merge import REPO_ID, merge, save_labels, shifted
 from improving.outcomes import Outcome, read_outcomes, split
 from shared.checkpoint import RUNS, find_policy, read_train_config
 from shared.children import run_command, run_lerobot
-from shared.cli import UserError, at_least, format_episodes, run_cli
+from shared.cli import Parser, UserError, at_least, format_episodes, run_cli
 from shared.console import STOPPED
 from shared.episodes import choose_episodes, load_meta
 from shared.next_step import rollout_command
-from shared.training import make_command, make_flags
+from shared.training import make_command, make_flags, show
 
 from lerobot.datasets import LeRobotDatasetMetadata
 from rewact.keypoints import REWARD_LABELS_PATH, read_label_file
@@ -42,7 +42,7 @@ PROPOSALS = ("exclude_proposed_labels", "accept_proposed_labels")
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rollouts", required=True, metavar="FOLDER",
         help="folder of the recorded rollouts, or their repo id in LeRobot's cache")
     parser.add_argument("--policy-path", metavar="PATH",
@@ -141,7 +141,7 @@ def train(
     """Train on from a checkpoint. Returns the new one; a failed training ends this command with its exit code."""
     flags = train_flags(checkpoint, root, episodes, steps, output)
     command, _ = make_command(make_flags(REPO_ID), flags + extra)
-    print("lerobot-train", shlex.join(command[1:]), flush=True)
+    print(show(command), flush=True)
     if code := run_lerobot(command):
         sys.exit(code)
     return output / "checkpoints" / "last" / "pretrained_model"

@@ -17,15 +17,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from shared.cli import UserError, format_episodes, run_cli
+from shared.cli import Parser, UserError, format_episodes, run_cli
 
 DEFAULT_PORT = 8765
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--merge",
@@ -101,6 +99,8 @@ def suggest(args: argparse.Namespace) -> dict:
 
 
 def serve_page(args: argparse.Namespace) -> None:
+    import shared.loading  # noqa: F401, I001  # before the imports that take seconds
+
     from labelling.server import listen
 
     sock = listen(args.port)  # before the dataset and the policy are loaded, which takes time

@@ -15,7 +15,7 @@ progress is the reward as select_action gives it along the episode. Without --ou
 looks when a dataset has a root.
 """
 
-import shared.console  # noqa: F401  # isort: skip
+import shared.loading  # noqa: F401  # isort: skip
 
 import argparse
 import shlex
@@ -26,7 +26,7 @@ from scoring.cross_fit import check_extra, cross_fit, make_folds
 from scoring.episodes import score_episodes
 from scoring.score_file import check_output, write_scores
 from shared.checkpoint import choose_device
-from shared.cli import UserError, at_least, format_episodes, parse_episodes, run_cli
+from shared.cli import Parser, UserError, at_least, format_episodes, parse_episodes, run_cli
 from shared.episodes import choose_episodes, load_meta
 from shared.predict import BATCH_SIZE
 from shared.run import Run, add_run_arguments, find_run
@@ -81,7 +81,7 @@ def report(scores: Scores, output: Path, repo_id: str, root: str | None) -> None
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser,
         dataset="dataset to score (default: the one trained on; with --cross-fit the demo dataset)",
         episodes="episodes to score, such as 0-39 or 0,3,5-7 (default: all)")

@@ -8,7 +8,7 @@
 As fast as the computer can, without lerobot-rollout. The places of cube and plate are none of the demonstrations'.
 """
 
-import shared.console  # noqa: F401  # isort: skip
+import shared.loading  # noqa: F401  # isort: skip
 
 import argparse
 import json
@@ -19,14 +19,14 @@ from lerobot_robot_so101_sim import SO101Sim, SO101SimConfig
 from lerobot_robot_so101_sim.days import DAYS, SAME
 from lerobot_robot_so101_sim.pick_place import FAILURES
 from shared.checkpoint import find_policy, load_policy
-from shared.cli import at_least, run_cli
+from shared.cli import Parser, at_least, run_cli
 from shared.rendering import choose_mujoco_gl
 from simulation.so101.rollouts import describe, roll_out, summarise
 
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--policy-path",
         help="a run, a checkpoint or a model on the Hub (default: the newest run)")
     parser.add_argument("--policy-overrides", nargs="*", default=[], metavar="NAME=VALUE",

@@ -18,13 +18,13 @@ import sys
 from pathlib import Path
 
 from shared.children import run_lerobot
-from shared.cli import run_cli
-from shared.training import given_flags, make_command, make_flags
+from shared.cli import Parser, run_cli
+from shared.training import given_flags, make_command, make_flags, show
 
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset",
         help="repo id of a LeRobot dataset; the demo dataset without one")
     parser.add_argument("--root",
@@ -62,7 +62,7 @@ def main() -> None:
     config = config_path(extra)
     flags = make_flags(*given) if config is None else given_flags(*given)
     command, flags = make_command(flags, extra)
-    print("lerobot-train", shlex.join(command[1:]), flush=True)
+    print(show(command), flush=True)
 
     code = run_lerobot(command)
     if code:

@@ -13,7 +13,7 @@ Without --episodes it takes the episodes that the checkpoint was not trained on.
 only counts frames, stand beside the policy's: see scripts/shared/metrics.py.
 """
 
-import shared.console  # noqa: F401  # isort: skip
+import shared.loading  # noqa: F401  # isort: skip
 
 import argparse
 import contextlib
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from shared.cli import UserError, at_least, format_episodes, run_cli
+from shared.cli import Parser, UserError, at_least, format_episodes, run_cli
 from shared.frames import rows_of_episode
 from shared.metrics import clock, summarise
 from shared.predict import BATCH_SIZE
@@ -133,7 +133,7 @@ def describe(opened: Opened, overrides: list[str], device: str, model_dtype: str
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_run_arguments(parser, episodes="episodes to draw, such as 40-47 or 0,3,5-7 (default: those held out)")
     parser.add_argument("--output-dir", metavar="DIR",
         help="new or empty folder (default: outputs/visualise/<run>/<time>)")

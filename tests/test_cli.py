@@ -3,7 +3,16 @@
 from argparse import ArgumentParser
 
 import pytest
-from shared.cli import BY_MAKE, UserError, as_typed, at_least, format_episodes, parse_episodes, run_cli
+from shared.cli import (
+    BY_MAKE,
+    Parser,
+    UserError,
+    as_typed,
+    at_least,
+    format_episodes,
+    parse_episodes,
+    run_cli,
+)
 
 
 @pytest.mark.parametrize(("value", "refused"), [("16", False), ("15", True), ("-1", True)])
@@ -66,3 +75,16 @@ def test_an_error_names_what_the_user_types(monkeypatch, capsys, message, typed)
         with pytest.raises(SystemExit) as ended:
             run_cli(main)
         assert ended.value.code == 2 and capsys.readouterr().err == f"error: {said}\n"
+
+
+def test_an_argument_that_argparse_refuses_is_one_line_of_make(monkeypatch, capsys):
+    def main() -> None:
+        parser = Parser(prog="label")
+        parser.add_argument("--port", type=int)
+        parser.parse_args(["--port=x"])
+
+    monkeypatch.setenv(BY_MAKE, "1")
+    with pytest.raises(SystemExit) as ended:
+        run_cli(main)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "error: argument PORT=: invalid int value: 'x'\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 import draccus
 import pytest
 import train
-from shared.training import make_flags
+from shared.training import make_flags, show
 
 import lerobot.policies  # noqa: F401  registers the policy types
 from lerobot.configs.train import TrainPipelineConfig
@@ -112,3 +112,17 @@ def test_errors_are_one_line(argv, message):
     result = subprocess.run([sys.executable, SCRIPT, *argv], capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and message in result.stderr
+
+
+def test_the_printed_command_has_short_episodes_and_the_shell_reads_it():
+    command = [
+        "lerobot-train",
+        "--dataset.episodes=[3, 4, 5, 6, 7]",
+        "--job_name=a b",
+        "--dataset.episodes=[0, 2]",
+    ]
+    read = subprocess.run(["bash", "-c", f"printf '%s\\n' {show(command)}"], capture_output=True, text=True)
+    assert "seq" in show(command) and "4, 5" not in show(command)
+    assert [line.replace(", ", ",") for line in read.stdout.splitlines()] == [
+        "lerobot-train", "--dataset.episodes=[3,4,5,6,7]", "--job_name=a b", "--dataset.episodes=[0,2]",
+    ]  # fmt: skip

@@ -6,7 +6,6 @@ the fold. Whatever is done lies in a folder, so that an interrupted cross-fit go
 
 import hashlib
 import json
-import shlex
 import shutil
 import sys
 import time
@@ -19,7 +18,7 @@ from shared.children import run_lerobot
 from shared.cli import UserError, format_episodes
 from shared.console import STOPPED
 from shared.episodes import episode_lengths
-from shared.training import make_command
+from shared.training import make_command, show
 
 from lerobot.datasets import LeRobotDatasetMetadata
 from rewact.labels import find_label_file
@@ -73,8 +72,8 @@ def check_plan(folder: Path, plan: dict[str, Any]) -> None:
         before = read_json(file)
         if changed := [key for key in plan if before.get(key) != plan[key]]:
             raise UserError(
-                f"{folder} holds a cross-fit with other settings ({', '.join(changed)}): give another --runs, or "
-                "remove it."
+                f"{folder} holds a cross-fit with other settings ({', '.join(changed)}): remove it to start "
+                "again, or name another folder with scripts/score_dataset.py --runs."
             )
         print(f"resuming  {folder}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +91,7 @@ def train_fold(run: Path, flags: dict[str, str], extra: list[str]) -> Path:
     else:
         shutil.rmtree(run, ignore_errors=True)  # it stopped before its first checkpoint
         command, _ = make_command(flags | {"output_dir": str(run)}, extra)
-    print("lerobot-train", shlex.join(command[1:]), flush=True)
+    print(show(command), flush=True)
     code = run_lerobot(command)
     if code == STOPPED:
         sys.exit(code)

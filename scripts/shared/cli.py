@@ -5,12 +5,22 @@ import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
+from typing import NoReturn
 
 from shared.console import STOPPED, say_stopped
 
 
 class UserError(Exception):
     """An error that the user can put right. The message says what is wrong and what to do; there is no traceback."""
+
+
+class Parser(ArgumentParser):
+    """As argparse's, but an error is one line where make runs the script: its user has not typed what the usage lists."""
+
+    def error(self, message: str) -> NoReturn:
+        if os.environ.get(BY_MAKE):
+            raise UserError(message)
+        super().error(message)
 
 
 # What a user of make types for a flag of a script.

@@ -7,6 +7,8 @@ run_lerobot(command)
 """
 
 import json
+import re
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -110,6 +112,20 @@ def given_flags(
     if wandb != "disabled":
         flags |= {"wandb.enable": "true", "wandb.mode": wandb}
     return flags
+
+
+def show(command: list[str]) -> str:
+    """The command as a user can type it. A long run of episodes, [0, 1, … 39], is left to the shell's seq."""
+    return " ".join(["lerobot-train", *map(show_argument, command[1:])])
+
+
+def show_argument(argument: str) -> str:
+    name, _, value = argument.partition("=")
+    if name == "--dataset.episodes" and re.fullmatch(r"\[\d+(, \d+)+\]", value):
+        episodes = json.loads(value)
+        if len(episodes) > 4 and episodes == list(range(episodes[0], episodes[-1] + 1)):
+            return f'{name}="[$(seq -s, {episodes[0]} {episodes[-1]})]"'
+    return shlex.quote(argument)
 
 
 def make_command(flags: dict[str, str], extra: list[str]) -> tuple[list[str], dict[str, str]]:
