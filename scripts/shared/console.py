@@ -24,7 +24,9 @@ def hook(kind: type[BaseException], error: BaseException, traceback: TracebackTy
         sys.__excepthook__(kind, error, traceback)
 
 
-if multiprocessing.parent_process() is None:
+# Not parent_process(), which a spawned worker knows only after it has imported the script.
+IS_WORKER = multiprocessing.current_process().name != "MainProcess"
+if not IS_WORKER:
     sys.excepthook = hook
 else:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command that started this process ends it

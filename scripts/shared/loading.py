@@ -3,10 +3,9 @@
 A script that needs LeRobot imports this before anything else, in the place of shared.console.
 """
 
-import multiprocessing
 import sys
 
-import shared.console  # noqa: F401
+from shared.console import IS_WORKER
 
-if multiprocessing.parent_process() is None and sys.stderr.isatty():
+if not IS_WORKER and sys.stderr.isatty():
     print("loading LeRobot …", end="\r", file=sys.stderr, flush=True)
