@@ -69,3 +69,17 @@ def test_the_configuration_of_a_training_run_goes_into_a_file(tmp_path, monkeypa
     assert said == f"Configuration: {run}.config.txt"
     assert "'steps': 7" in Path(f"{run}.config.txt").read_text()
     assert not run.exists()  # LeRobot refuses a folder that is there
+
+
+def test_the_workers_of_a_command_leave_ctrl_c_to_it(tmp_path):
+    script = tmp_path / "command.py"
+    script.write_text(
+        "import shared.console\nimport multiprocessing, signal\n"
+        "def ignored():\n    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN\n"
+        "if __name__ == '__main__':\n"
+        "    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"
+        "        print(ignored(), pool.apply(ignored))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"], done.stderr
