@@ -151,7 +151,8 @@ class Choice:
 
     @property
     def kind(self) -> str:
-        return "held-out episodes" if self.rule == "held-out" else "episodes"
+        plural = "s" if len(self.episodes) > 1 else ""
+        return f"{'held-out ' if self.rule == 'held-out' else ''}episode{plural}"
 
 
 def choose_episodes(
