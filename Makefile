@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup apply unapply status export check-patches bump check-bump series-figures pr \
-	demo demo-dataset train label visualise calibrate improve score benchmark benchmark-days benchmark-speed test test-upstream lint docs version clean
+	demo demo-dataset train label visualise calibrate improve score card benchmark benchmark-days benchmark-speed test test-upstream lint docs version clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^## /{ print substr($$0, 3) } /^[a-z-]+:.*## /{ printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -56,7 +56,7 @@ pr: ## push the applied commits to a fork, open the pull request (FORK=<owner/na
 	@$(PATCHES) $(where) pr $(call flag,fork,$(FORK)) $(call flag,branch,$(BRANCH)) $(call flag,base,$(BASE))
 
 ## Train and look
-demo demo-dataset train label visualise calibrate improve score: export REWACT_BY_MAKE = 1
+demo demo-dataset train label visualise calibrate improve score card: export REWACT_BY_MAKE = 1
 demo: apply ## the whole journey in simulation: record, train, calibrate, and an arm that stops by itself (POLICY= ARGS=)
 	@$(PYTHON) scripts/demo.py $(call flag,policy-path,$(POLICY)) $(ARGS)
 
@@ -89,6 +89,10 @@ score: apply ## score a dataset for RA-BC with the last run or POLICY= (DATASET=
 	@$(PYTHON) scripts/score_dataset.py $(call flag,policy-path,$(POLICY)) $(call flag,dataset-repo-id,$(DATASET)) \
 		$(call flag,dataset-root,$(ROOT)) $(call flag,episodes,$(EPISODES)) $(call flag,output,$(OUTPUT)) \
 		$(call flag,cross-fit,$(CROSS_FIT)) $(call flag,steps,$(STEPS)) $(call flag,args,$(ARGS))
+
+card: apply ## write the model card of POLICY=, the dataset card of DATASET=; uploads nothing (ROOT= HUB_ID=)
+	@$(PYTHON) scripts/card.py $(call flag,policy-path,$(POLICY)) $(call flag,hub-id,$(HUB_ID)) $(call flag,dataset,$(DATASET)) \
+		$(call flag,root,$(ROOT))
 
 benchmark-speed: apply ## what the reward costs, each figure against plain ACT (ARGS="--sizes 96x96")
 	@$(PYTHON) scripts/benchmark_speed.py $(ARGS)

@@ -88,6 +88,12 @@ def run_name(pretrained_model: Path) -> str:
     return f"{run.parent.name}_{run.name}" if re.fullmatch(r"\d{4}-\d\d-\d\d", run.parent.name) else run.name
 
 
+def checkpoint_step(pretrained_model: Path) -> int | None:
+    """The training step of .../checkpoints/<step>/pretrained_model, also behind the link `last`; None for other folders."""
+    checkpoint = pretrained_model.resolve().parent.name
+    return int(checkpoint) if checkpoint.isdecimal() else None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The contents of a JSON file, or a UserError that names it."""
     try:

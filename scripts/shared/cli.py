@@ -31,6 +31,7 @@ VARIABLES = {
     "dataset-repo-id": "DATASET",
     "dataset-root": "ROOT",
     "episodes": "EPISODES",
+    "hub-id": "HUB_ID",
     "labels": "LABELS",
     "output": "OUTPUT",
     "output-dir": "OUTPUT",

@@ -22,7 +22,7 @@ from lerobot.configs.default import DatasetConfig
 from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from rewact.keypoints import EpisodeLabel, load_labels
 from rewact.labels import ProgressLabels, find_label_file, make_reward_labels
-from shared.checkpoint import RUNS, find_policy, read_train_config
+from shared.checkpoint import RUNS, checkpoint_step, find_policy, read_train_config
 from shared.cli import UserError, format_episodes, parse_episodes
 from shared.episodes import Choice, choose_episodes, episode_lengths, load_meta
 from shared.outcomes import known_outcomes, said_outcomes
@@ -100,8 +100,7 @@ def find_run(
     """
     folder, name = find_policy(policy_path)
     newest = f" (the newest run in {RUNS})" if policy_path is None else ""
-    checkpoint = folder.resolve().parent.name  # behind the link `last`
-    step = int(checkpoint) if checkpoint.isdecimal() else None
+    step = checkpoint_step(folder)
     print(f"policy    {folder}{'' if step is None else f', step {step}'}{newest}")
     train_config = read_train_config(folder)
     trained = (train_config or {}).get("dataset") or {}

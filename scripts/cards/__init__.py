@@ -1,0 +1,1 @@
+"""What card.py writes: the cards of a checkpoint and of a dataset."""
