@@ -8,7 +8,7 @@
 The episodes are successes that the policy was not trained on. Those that the labels or `next.success` call failed, and
 those that the labels exclude, are left out. The threshold is the lowest one at which at most --early-stops of such
 episodes would be stopped before they are done, by split conformal prediction. It goes into the checkpoint's config.json,
-as reward_stop_threshold.
+as reward_stop_threshold. What it was found on goes into reward_calibration.json beside it, for the model card (make card).
 """
 
 import shared.loading  # noqa: F401  # isort: skip
@@ -17,9 +17,11 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from shared.checkpoint import read_json
+from shared.checkpoint import CALIBRATION, read_json
 from shared.cli import Parser, UserError, format_episodes, run_cli
 from shared.frames import rows_of_episode
 from shared.next_step import rollout_command
@@ -108,13 +110,31 @@ def calibrate(rewards: list[np.ndarray], completions: list[int], fps: float, ear
     return threshold
 
 
-def store(opened: Opened, threshold: float) -> None:
-    """Write the threshold into the checkpoint's config.json, whole or not at all."""
-    path = opened.run.folder / "config.json"
-    config = read_json(path) | {"reward_stop_threshold": threshold}
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write the file, whole or not at all."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(config, indent=4, allow_nan=False) + "\n")
+    partial.write_text(json.dumps(data, indent=4, allow_nan=False) + "\n")
     os.replace(partial, path)
+
+
+def store(opened: Opened, threshold: float, early_stops: float, never_stopped: int) -> None:
+    """Write the threshold into the checkpoint's config.json, and beside it what it was found on."""
+    folder, choice = opened.run.folder, opened.choice
+    write_json(
+        folder / "config.json", read_json(folder / "config.json") | {"reward_stop_threshold": threshold}
+    )
+    calibration = {
+        "threshold": threshold,
+        "early_stops": early_stops,
+        "dataset": opened.run.meta.repo_id,
+        "episodes": choice.episodes,
+        # None: not known
+        "trained_on": None
+        if choice.trained_on is None
+        else sorted(set(choice.trained_on) & set(choice.episodes)),
+        "never_stopped": never_stopped,
+    }
+    write_json(folder / CALIBRATION, calibration)
 
 
 def parse_args() -> argparse.Namespace:
@@ -159,8 +179,8 @@ def main() -> None:
             f"only {reached} of {len(rewards)} successes would ever stop at the threshold {threshold:.4f}: the reward does "
             "not tell their end from what comes before. Are they successes, as in training? Nothing was written."
         )
-    store(opened, threshold)
     n = len(rewards)
+    store(opened, threshold, args.early_stops, n - reached)
     print(
         f"threshold {threshold:.4f}, held for {HOLD_S} s, from {n} successes; {n - reached} of them would never stop"
     )

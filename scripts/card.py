@@ -25,6 +25,8 @@ from shared.episodes import load_meta
 
 from lerobot.datasets.dataset_metadata import CODEBASE_VERSION
 
+HF = ".venv/bin/hf"
+
 
 def own_readme(folder: Path, described_by: Path) -> Path:
     """The README.md to write, or a UserError if the folder belongs to the Hub's cache."""
@@ -60,7 +62,7 @@ def write_model_card(policy_path: str | None, repo_id: str | None) -> list[list[
     print(f"figures   {found[0] if found else 'none: make visualise measures the reward'}")
     write_text(path, model_card(policy, folder, found))
     print(f"written to {path}")
-    return [["hf", "upload", name_on_hub(policy.config.repo_id, name), str(folder)]]
+    return [[HF, "upload", name_on_hub(policy.config.repo_id, name), str(folder)]]
 
 
 def write_dataset_card(repo_id: str, root: str | None) -> list[list[str]]:
@@ -74,8 +76,8 @@ def write_dataset_card(repo_id: str, root: str | None) -> list[list[str]]:
     print(f"written to {path}")
     # LeRobot loads a dataset by the tag of its format.
     return [
-        ["hf", "upload", hub, str(folder), kind],
-        ["hf", "repos", "tag", "create", hub, CODEBASE_VERSION, kind],
+        [HF, "upload", hub, str(folder), kind],
+        [HF, "repos", "tag", "create", hub, CODEBASE_VERSION, kind],
     ]
 
 
@@ -93,7 +95,9 @@ def parse_args() -> argparse.Namespace:
     # fmt: on
     args = parser.parse_args()
     if args.root and not args.dataset:
-        raise UserError(f"--root {args.root} is the folder of a dataset: name it too, with --dataset.")
+        raise UserError("--root is the folder of a dataset: name it too, with --dataset.")
+    if args.hub_id and args.dataset and not args.policy_path:
+        raise UserError("--hub-id is the name of a policy: give --policy-path.")
     return args
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from shared.checkpoint import CALIBRATION
 from shared.cli import UserError
+from tiny_run import REPO_ID
 
 from lerobot.configs import PreTrainedConfig
 from rewact.keypoints import REWARD_LABELS_PATH
@@ -50,6 +52,14 @@ def test_the_threshold_is_that_of_the_held_out_episodes(own_checkpoint, run, mon
     assert after == before | {"reward_stop_threshold": pytest.approx(conformal_threshold(peaks))}
     assert PreTrainedConfig.from_pretrained(own_checkpoint).reward_stop_threshold is not None
     assert "2 episodes promise no more than 33%" in capsys.readouterr().err
+    assert json.loads((own_checkpoint / CALIBRATION).read_text()) == {
+        "threshold": after["reward_stop_threshold"],
+        "early_stops": 0.1,
+        "dataset": REPO_ID,
+        "episodes": [1, 3],
+        "trained_on": [],
+        "never_stopped": 0,
+    }
     assert not list(own_checkpoint.glob("*.partial"))
 
 

@@ -5,12 +5,14 @@ import os
 import shutil
 import sys
 
+import calibrate
 import card
 import numpy as np
 import pytest
 import visualise
 from cards.section import BEGIN, END
 from scoring.score_file import write_scores
+from shared.checkpoint import CALIBRATION
 from shared.cli import UserError
 from tiny_run import LENGTHS, REPO_ID
 
@@ -72,7 +74,7 @@ def test_the_model_card_has_the_measured_figures(work, write_model_card, capsys)
     assert "1 from 0.8, and linear" in text  # the labels of this training
     assert "| Training steps | 4 |" in text
     assert "No threshold yet. `make calibrate POLICY=pretrained_model`" in text
-    assert "    hf upload me/pusher pretrained_model\n" in capsys.readouterr().out
+    assert "    .venv/bin/hf upload me/pusher pretrained_model\n" in capsys.readouterr().out
 
 
 def test_figures_that_are_not_those_of_the_weights_are_not_shown(work, write_model_card):
@@ -115,7 +117,23 @@ def test_what_a_person_wrote_stays_and_the_section_is_renewed(work, write_model_
     assert "# My pusher" in text and text.endswith("\nIt worked in 8 of 10 trials.\n")
     assert text.count("## How good the reward is") == text.count("## Reward Head") == text.count(BEGIN) == 1
     assert "stays at or above **0.900** for 0.5 s" in text and "No threshold yet" not in text
+    assert "does not say what this threshold was calibrated on" in text
     assert write_model_card() == text
+
+
+def test_the_promise_is_that_of_the_calibration(work, write_model_card, monkeypatch):
+    rewards = [np.linspace(0, 1, LENGTHS[i]) for i in (1, 3)]
+    monkeypatch.setattr(calibrate, "predict_episodes", lambda opened: rewards)
+    call(monkeypatch, calibrate, "--policy-path", "pretrained_model", "--device", "cpu")
+    text = write_model_card()
+    assert (
+        f"calibrated on 2 successes (episodes 1,3 of `{REPO_ID}`) that the policy was not trained on." in text
+    )
+    assert "At most 10% of them would be stopped before they are done, and 0 would never be stopped" in text
+    assert "a probability of at most 33%." in text  # of two episodes one in three, whatever is asked for
+    path = work / "pretrained_model" / CALIBRATION
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_on": [3]}))
+    assert "The policy was trained on 1 of them" in write_model_card()
 
 
 def test_a_card_that_has_the_reward_section_gets_no_second_one(work, write_model_card):
@@ -172,8 +190,8 @@ def test_the_dataset_card_counts_labels_and_scores(write_dataset_card, meta, cap
         assert flag in command
     assert len(command.splitlines()) == 4
     said = capsys.readouterr().out
-    assert f"hf upload me/tiny {write_dataset_card.root} --repo-type=dataset" in said
-    assert "hf repos tag create me/tiny v3.0 --repo-type=dataset" in said
+    assert f".venv/bin/hf upload me/tiny {write_dataset_card.root} --repo-type=dataset" in said
+    assert ".venv/bin/hf repos tag create me/tiny v3.0 --repo-type=dataset" in said
 
 
 def test_a_dataset_card_keeps_its_text(write_dataset_card):
@@ -187,6 +205,13 @@ def test_a_dataset_card_keeps_its_text(write_dataset_card):
     assert write_dataset_card() == text
 
 
-def test_a_root_without_a_name_is_refused(monkeypatch):
-    with pytest.raises(UserError, match="name it too, with --dataset"):
-        call(monkeypatch, card, "--root", "data")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--root", "data"], "name it too, with --dataset"),
+        (["--dataset", "me/cups", "--hub-id", "me/policy"], "is the name of a policy"),
+    ],
+)
+def test_arguments_without_their_partner_are_refused(monkeypatch, arguments, message):
+    with pytest.raises(UserError, match=message):
+        call(monkeypatch, card, *arguments)

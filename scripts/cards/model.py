@@ -6,8 +6,8 @@ from typing import Any
 from unittest.mock import patch
 
 from huggingface_hub import ModelCard
-from shared.checkpoint import read_train_config
-from shared.cli import UserError
+from shared.checkpoint import CALIBRATION, read_json, read_train_config
+from shared.cli import UserError, format_episodes
 from shared.episodes import load_meta
 from shared.run import LABEL_SETTINGS
 
@@ -57,6 +57,31 @@ def lerobot_card(policy: Any, folder: Path) -> str:
     return str(card)
 
 
+def promise(threshold: float, folder: Path) -> str:
+    """What a threshold promises, as far as it is known what it was calibrated on."""
+    path = folder / CALIBRATION
+    known = read_json(path) if path.is_file() else {}
+    if known.get("threshold") != threshold:  # given by hand, or changed since
+        return (
+            f"The checkpoint does not say what this threshold was calibrated on. `make calibrate` sets it so that at most "
+            f"{EARLY_STOPS:.0%} of the held-out successes are stopped before they are done, unless told otherwise. It "
+            "expects the same of new episodes like them."
+        )
+    n, seen, share = len(known["episodes"]), known["trained_on"], known["early_stops"]
+    which = f"{n} success{'es' if n > 1 else ''} (episodes {format_episodes(known['episodes'])} of `{known['dataset']}`)"
+    if seen is None:
+        which += ". **Whether the policy was trained on them is not known.**"
+    elif seen:
+        which += f". **The policy was trained on {len(seen)} of them, so the promise below is not kept.**"
+    else:
+        which += " that the policy was not trained on."
+    return (
+        f"It was calibrated on {which} At most {share:.0%} of them would be stopped before they are done, and "
+        f"{known['never_stopped']} would never be stopped. A new episode like them is stopped too early with a probability "
+        f"of at most {max(share, 1 / (n + 1)):.0%}."
+    )
+
+
 def threshold_section(threshold: float | None, folder: Path) -> str:
     """When the task counts as done, and what the threshold promises."""
     heading = "## When the task counts as done"
@@ -68,9 +93,7 @@ def threshold_section(threshold: float | None, folder: Path) -> str:
 When the reward stays at or above **{threshold:.3f}** for {HOLD_S} s. `lerobot-rollout` with `--stop_on_reward` ends an
 episode then.
 
-What this promises: `make calibrate` sets the threshold so that at most {EARLY_STOPS:.0%} of the held-out successes that it
-was calibrated on would be stopped before they are done, unless told otherwise. It expects the same of new episodes like
-them. It promises nothing in another light, with another camera or another object, and it does not promise that every
+{promise(threshold, folder)} Nothing is promised in another light, with another camera or another object, nor that every
 success is stopped."""
 
 

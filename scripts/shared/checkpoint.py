@@ -29,6 +29,7 @@ from lerobot.utils.device_utils import is_torch_device_available
 from shared.cli import UserError
 
 RUNS = Path("outputs/train")
+CALIBRATION = "reward_calibration.json"  # beside config.json: what the threshold was calibrated on
 
 
 # ---- Where it is ----
