@@ -17,7 +17,7 @@ from pathlib import Path
 
 from cards.dataset import dataset_card
 from cards.figures import find_summary
-from cards.model import model_card
+from cards.model import NO_NAME, model_card
 from cards.section import write_text
 from shared.checkpoint import find_policy, load_policy
 from shared.cli import UserError, run_cli
@@ -55,9 +55,7 @@ def write_model_card(policy_path: str | None, repo_id: str | None) -> list[list[
     policy, _, _ = load_policy(folder, device="cpu")
     policy.config.repo_id = repo_id or policy.config.repo_id
     if policy.config.repo_id is None:
-        print(
-            "name      none: the card has <hf_user>/<policy_repo_id> in its commands, which HUB_ID= fills in"
-        )
+        print(f"name      none: the card has {NO_NAME} in its commands, which HUB_ID= fills in")
     found = find_summary(folder)
     print(f"figures   {found[0] if found else 'none: make visualise measures the reward'}")
     write_text(path, model_card(policy, folder, found))

@@ -10,6 +10,7 @@ import card
 import numpy as np
 import pytest
 import visualise
+from cards.model import NO_NAME
 from cards.section import BEGIN, END
 from scoring.score_file import write_scores
 from shared.checkpoint import CALIBRATION
@@ -119,6 +120,8 @@ def test_what_a_person_wrote_stays_and_the_section_is_renewed(work, write_model_
     assert "stays at or above **0.900** for 0.5 s" in text and "No threshold yet" not in text
     assert "does not say what this threshold was calibrated on" in text
     assert write_model_card() == text
+    text = write_model_card("--hub-id", "me/pusher")  # named later
+    assert "--policy.path=me/pusher" in text and NO_NAME not in text and "# My pusher" in text
 
 
 def test_the_promise_is_that_of_the_calibration(work, write_model_card, monkeypatch):
@@ -129,7 +132,10 @@ def test_the_promise_is_that_of_the_calibration(work, write_model_card, monkeypa
     assert (
         f"calibrated on 2 successes (episodes 1,3 of `{REPO_ID}`) that the policy was not trained on." in text
     )
-    assert "At most 10% of them would be stopped before they are done, and 0 would never be stopped" in text
+    assert (
+        "At most 10% of them would be stopped before they are done, and 2 of the 2 would be stopped at all"
+        in text
+    )
     assert "a probability of at most 33%." in text  # of two episodes one in three, whatever is asked for
     path = work / "pretrained_model" / CALIBRATION
     path.write_text(json.dumps(json.loads(path.read_text()) | {"trained_on": [3]}))

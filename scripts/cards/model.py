@@ -18,6 +18,7 @@ from rewact.model_card import NEXT_HEADING
 from rewact.stopping import EARLY_STOPS, HOLD_S
 
 REWARD_HEADING = "## Reward Head"  # of rewact.model_card
+NO_NAME = "<hf_user>/<policy_repo_id>"  # LeRobot's, in a card whose policy has no name on the Hub
 
 
 def training_config(folder: Path) -> SimpleNamespace | None:
@@ -77,8 +78,8 @@ def promise(threshold: float, folder: Path) -> str:
         which += " that the policy was not trained on."
     return (
         f"It was calibrated on {which} At most {share:.0%} of them would be stopped before they are done, and "
-        f"{known['never_stopped']} would never be stopped. A new episode like them is stopped too early with a probability "
-        f"of at most {max(share, 1 / (n + 1)):.0%}."
+        f"{n - known['never_stopped']} of the {n} would be stopped at all. A new episode like them is stopped too early "
+        f"with a probability of at most {max(share, 1 / (n + 1)):.0%}."
     )
 
 
@@ -90,10 +91,10 @@ def threshold_section(threshold: float | None, folder: Path) -> str:
     return f"""\
 {heading}
 
-When the reward stays at or above **{threshold:.3f}** for {HOLD_S} s. `lerobot-rollout` with `--stop_on_reward` ends an
+When the reward stays at or above **{threshold:.3f}** for {HOLD_S} s. `lerobot-rollout` with `--stop_on_reward` ends an \
 episode then.
 
-{promise(threshold, folder)} Nothing is promised in another light, with another camera or another object, nor that every
+{promise(threshold, folder)} Nothing is promised in another light, with another camera or another object, nor that every \
 success is stopped."""
 
 
@@ -110,6 +111,7 @@ def model_card(policy: Any, folder: Path, found: tuple[Path, dict[str, Any]] | N
     reward, after = rest.split(NEXT_HEADING, 1)
     path = folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else before + NEXT_HEADING + after
+    text = text.replace(NO_NAME, policy.config.repo_id or NO_NAME)  # a card may get its name later
     # A card that LeRobot pushed has this section already, and its owner may have changed it.
     has_reward = REWARD_HEADING in "".join(split(text, path) or text)
     parts = [] if has_reward else [f"{REWARD_HEADING}{reward}".strip()]
