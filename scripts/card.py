@@ -11,6 +11,8 @@ that visualise.py wrote for it, and the threshold. The dataset's says what is la
 into a card stays: the command replaces only what is between its two comments. It uploads nothing.
 """
 
+import shared.loading  # noqa: F401  # isort: skip
+
 import argparse
 import shlex
 from pathlib import Path
@@ -20,7 +22,7 @@ from cards.figures import find_summary
 from cards.model import NO_NAME, model_card
 from cards.section import write_text
 from shared.checkpoint import find_policy, load_policy
-from shared.cli import UserError, run_cli
+from shared.cli import Parser, UserError, run_cli
 from shared.episodes import load_meta
 
 from lerobot.datasets.dataset_metadata import CODEBASE_VERSION
@@ -81,7 +83,7 @@ def write_dataset_card(repo_id: str, root: str | None) -> list[list[str]]:
 
 def parse_args() -> argparse.Namespace:
     # fmt: off
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--policy-path", metavar="PATH",
         help="run, checkpoint or pretrained_model folder (default without --dataset: newest run)")
     parser.add_argument("--hub-id", metavar="ID",
