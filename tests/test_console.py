@@ -14,11 +14,17 @@ from shared.children import run_command
 SCRIPTS = Path(lerobot_quietly.__file__).parent
 
 
+def answer_ctrl_c() -> None:
+    """In a child: a job that a shell has put into the background ignores Ctrl-C, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(code: str, reaches: str = "group") -> tuple[int, str]:
     """The exit code of Python code that prints "ready", gets Ctrl-C, and what it then wrote to stderr."""
     child = subprocess.Popen(
         [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(SCRIPTS)}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=answer_ctrl_c,
     )  # fmt: skip
     assert child.stdout is not None and child.stdout.readline() == "ready\n"
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does it
@@ -81,5 +87,6 @@ def test_the_workers_of_a_command_leave_ctrl_c_to_it(tmp_path):
         "        print(ignored(), pool.apply(ignored))\n"
     )
     environment = os.environ | {"PYTHONPATH": str(SCRIPTS)}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    command = [sys.executable, script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, preexec_fn=answer_ctrl_c)
     assert done.stdout.split() == ["False", "True"], done.stderr
