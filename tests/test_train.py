@@ -15,7 +15,7 @@ import lerobot.policies  # noqa: F401  registers the policy types
 from lerobot.configs.train import TrainPipelineConfig
 
 SCRIPT = Path(train.__file__)
-README = SCRIPT.parent.parent / "README.md"
+GUIDES = sorted((SCRIPT.parent.parent / "docs").glob("*.md"))
 
 
 def flags_of(monkeypatch, *argv: str) -> dict[str, str]:
@@ -52,7 +52,8 @@ def test_a_dataset_trains_at_full_size(monkeypatch):
 
 
 def test_lerobot_train_takes_the_examples():
-    examples = re.findall(r'make train [^"]*ARGS="([^"]*)"', README.read_text() + train.__doc__)
+    text = "\n".join([guide.read_text() for guide in GUIDES] + [train.__doc__])
+    examples = re.findall(r'make train [^"]*ARGS="([^"]*)"', text)
     assert len(examples) >= 3
     for example in examples:
         # what a checkpoint brings is not here: what the example sets beside it is checked
