@@ -99,11 +99,10 @@ def suggest(args: argparse.Namespace) -> dict:
 
 
 def serve_page(args: argparse.Namespace) -> None:
-    import shared.loading  # noqa: F401, I001  # before the imports that take seconds
+    from labelling.listening import listen
 
-    from labelling.server import listen
-
-    sock = listen(args.port)  # before the dataset and the policy are loaded, which takes time
+    sock = listen(args.port)  # before LeRobot, the dataset and the policy are loaded, which takes time
+    import shared.loading  # noqa: F401  # before the imports that take seconds
     from labelling.server import make_app, serve
     from labelling.session import make_session
     from shared.episodes import load_meta

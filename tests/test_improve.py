@@ -17,7 +17,8 @@ import pytest
 import torch
 from improving.compare import Seen, measure, table
 from improving.outcomes import Outcome, read_outcomes, split
-from labelling.server import listen, make_app, make_server
+from labelling.listening import listen
+from labelling.server import make_app, make_server
 from labelling.session import make_session
 from safetensors.torch import load_file
 from shared.cli import UserError

@@ -17,7 +17,8 @@ from pathlib import Path
 import av
 import label
 import pytest
-from labelling.server import listen, make_app, make_server
+from labelling.listening import listen
+from labelling.server import make_app, make_server
 from labelling.session import make_session
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from labelling import session as labelling_session, store
 from labelling.differences import difference
-from labelling.server import PAGE, listen, make_app, make_server
+from labelling.listening import listen
+from labelling.server import PAGE, make_app, make_server
 from labelling.session import make_session
 from labelling.signals import dimensions, scaled
 from labelling.store import LABELS_DIR, choose_place
@@ -706,6 +707,14 @@ def test_a_port_in_use_and_no_dataset(served, tmp_path):
         listen(served.port)
     with pytest.raises(UserError, match="cannot listen on port 70000"):
         listen(70000)
+    assert f"port {served.port} is in use" in label_py("--dataset", "me/x", "--port", str(served.port))
+    at_once = "import labelling.listening, sys; sys.exit('torch' in sys.modules or 'rewact' in sys.modules)"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", at_once], cwd=Path(label.__file__).parent, timeout=60
+        ).returncode
+        == 0
+    )
     error = label_py("--dataset", "me/x", "--root", str(tmp_path), "--port", "0")
     assert f"no LeRobot dataset at {tmp_path}" in error
     assert "make label DATASET=" in label_py()

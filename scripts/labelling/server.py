@@ -1,7 +1,7 @@
 """Serves the page on which labels are made: scripts/label.py starts it, labelling/page/ is what it shows.
 
     app = make_app(session, port=8765)           # a labelling.session.Session
-    serve(app, listen(8765))
+    serve(app, listen(8765))                     # a labelling.listening socket
 
     GET  /                                       the page, with its style sheet and its modules (/main.js, ...)
     GET  /api/data                               the dataset, once
@@ -19,7 +19,6 @@
 It listens on 127.0.0.1 only, and labelling.guard keeps other pages in the same browser away.
 """
 
-import errno
 import json
 import logging
 import socket
@@ -30,7 +29,6 @@ from typing import Any
 
 import numpy as np
 import uvicorn
-from shared.cli import UserError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -201,27 +199,6 @@ def make_app(session: Session, port: int) -> ASGIApp:
         HTTPException: lambda request, error: answer(error.status_code, error.detail),
     }
     return Guard(Starlette(routes=routes, exception_handlers=handlers), port)
-
-
-def listen(port: int) -> socket.socket:
-    """A socket on 127.0.0.1, or a UserError; port 0 takes any free port."""
-    # The protocol is named, because asyncio then sends each answer at once (TCP_NODELAY) and not 40 ms later.
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    # free at once after a restart, but still refused while another process listens
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind(("127.0.0.1", port))
-        sock.listen(128)
-    except (OSError, OverflowError) as error:
-        sock.close()
-        if getattr(error, "errno", None) == errno.EADDRINUSE:
-            raise UserError(
-                f"port {port} is in use: stop the program that listens there, or give another --port."
-            ) from error
-        raise UserError(
-            f"cannot listen on port {port}: {getattr(error, 'strerror', None) or error}."
-        ) from error
-    return sock
 
 
 class Server(uvicorn.Server):
