@@ -2,20 +2,22 @@
 
     python scripts/lerobot_quietly.py lerobot-train --policy.type=rewact ...
 
-It does what the command does. The 150 lines of its configuration go into a file beside the run, and Ctrl-C ends it with
-one line.
+It does what the command does. The 150 lines of its configuration go into a file beside the run, a recorded episode does
+not add the video encoder's 40 lines of settings, and Ctrl-C ends it with one line.
 """
 
 import shared.console  # noqa: F401  # isort: skip
 
 import importlib
 import logging
+import os
 import sys
 from pathlib import Path
 from pprint import pformat
 from types import ModuleType
 from typing import Any
 
+import av
 from shared.cli import run_cli
 
 
@@ -27,6 +29,13 @@ def write_configuration(config: dict[str, Any]) -> str:
     return f"Configuration: {path}"
 
 
+# What a recording prints about each episode. A user's own value stays, and worker processes take both over.
+QUIET = {
+    "SVT_LOG": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+}  # the encoder's errors alone; no bar of 50 rows
+
+
 def load(name: str) -> ModuleType:
     command = importlib.import_module(f"lerobot.scripts.{name.replace('-', '_')}")
     if name == "lerobot-train":
@@ -36,8 +45,10 @@ def load(name: str) -> ModuleType:
 
 def main() -> None:
     name, sys.argv = sys.argv[1], sys.argv[1:]
+    os.environ.update(QUIET | os.environ)  # before the imports, which read them
     # It would say that the device None is not available, where a run names none.
     logging.getLogger("lerobot.configs.policies").setLevel(logging.ERROR)
+    av.logging.set_libav_level(av.logging.ERROR)
     load(name).main()
 
 

@@ -31,15 +31,16 @@ from rewact.keypoints import REWARD_LABELS_PATH
 from rewact.label_config import RewardLabelConfig
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
-BIN = Path(sys.executable).parent
 N_DEMOS, N_ROLLOUTS = 2, 5
 ROLLOUTS = Path("outputs/demo/rollout_so101")
 
 
-def run(folder: Path, *command) -> None:
+def run(folder: Path, *command) -> str:
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    return output
 
 
 def script(name: str, *args: str) -> list[str]:
@@ -77,8 +78,17 @@ def journey(tmp_path_factory, demo_dir, mujoco_gl) -> Path:
             "dataset.episode_time_s": 1,
             "dataset.reset_time_s": 0.1,
         }
-        run(folder, BIN / "lerobot-rollout", *(f"--{name}={value}" for name, value in rollout.items()))
+        flags = [f"--{name}={value}" for name, value in rollout.items()]
+        (folder / "console.txt").write_text(
+            run(folder, *script("lerobot_quietly", "lerobot-rollout", *flags))
+        )
     return folder
+
+
+def test_the_console_of_a_recording_is_without_the_video_encoders_settings(journey):
+    said = (journey / "console.txt").read_text()
+    assert "Recording episode 4" in said
+    assert not re.search(r"Svt|moov atom|Map:", said)
 
 
 def label_all(root: Path) -> None:
