@@ -56,9 +56,8 @@ def main() -> None:
         if kinds[name]
     ]
     missing = [each for each in wanted if not is_complete(each, DEMO, args.overwrite)]
-    for each in wanted:
-        if each not in missing:
-            print(f"complete already: {summarise(each.root)}")
+    if there := [str(each.root) for each in wanted if each not in missing]:
+        print(f"there already: {' and '.join(there)}")
     make_datasets(DEMO, missing, args.workers)
     for each in missing:
         print(summarise(each.root))
