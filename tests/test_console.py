@@ -48,6 +48,14 @@ def test_ctrl_c_during_the_imports_is_one_line():
     assert said.strip() == "stopped"
 
 
+def test_a_python_without_the_packages_is_told_which_one_has_them():
+    python = Path(sys.executable).resolve()  # outside its environment: no packages
+    done = subprocess.run([python, SCRIPTS / "visualise.py"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: No module named ") and done.stderr.count("\n") == 1
+    assert ".venv/bin/python" in done.stderr
+
+
 def test_ctrl_c_lets_a_child_end_by_itself():
     child = "import time; from shared.cli import run_cli\\ndef main():\\n"
     child += "    try:\\n        print('ready', flush=True); time.sleep(30)\\n"

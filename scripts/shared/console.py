@@ -1,6 +1,7 @@
 """What every command's console leaves out. A script imports this before anything that takes seconds to import.
 
 - Ctrl-C ends a command with one line, also while it still imports, and its worker processes say nothing.
+- A Python without LeRobot's packages is refused with the one that has them, not with a traceback.
 - That videos are decoded without torchcodec is said by set-up, once, and not by each command.
 """
 
@@ -8,8 +9,10 @@ import logging
 import multiprocessing
 import signal
 import sys
+from pathlib import Path
 from types import TracebackType
 
+ENVIRONMENT = Path(__file__).parents[2] / ".venv"
 STOPPED = 130  # exit code after Ctrl-C, as shells have it
 
 
@@ -20,6 +23,11 @@ def say_stopped() -> None:
 def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt):
         say_stopped()
+    elif isinstance(error, ModuleNotFoundError) and Path(sys.prefix).resolve() != ENVIRONMENT.resolve():
+        print(
+            f"error: {error} in {sys.executable}. Run the script with .venv/bin/python, which make setup installs.",
+            file=sys.stderr,
+        )
     else:
         sys.__excepthook__(kind, error, traceback)
 
