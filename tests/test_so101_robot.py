@@ -8,10 +8,12 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
+import draccus
 import numpy as np
 import pytest
+from draccus.utils import DecodingError
 from lerobot_robot_so101_sim import SO101Sim, SO101SimConfig, so101_sim
 from lerobot_robot_so101_sim.arm import HOME, from_units, to_units
 from lerobot_robot_so101_sim.pick_place import CUBES, FAILURES, PLATES
@@ -213,16 +215,25 @@ def test_another_day_changes_the_images_alone(mujoco_gl):
 @pytest.mark.parametrize(
     "wrong, says",
     [
-        ({"day": "monday"}, "no day 'monday'; there are: same day, darker"),
+        ({"day": "monday"}, "no day 'monday'; there are: 'same day', 'darker'"),
         ({"failure": "none,fire"}, "no failure 'fire'; there are: none, slip, missing, moved"),
         ({"fps": 0}, "fps=0"),
         ({"image_size": 8}, "image_size=8"),
     ],
 )
 def test_a_wrong_setting_is_one_line(wrong, says):
-    with pytest.raises(ValueError, match=says) as error:
+    with pytest.raises(DecodingError, match=says) as error:
         SO101SimConfig(**wrong)
     assert "\n" not in str(error.value)
+
+
+def test_lerobots_commands_show_what_is_wrong_with_a_setting():
+    @dataclass
+    class Command:
+        robot: RobotConfig | None = None  # as in lerobot-rollout
+
+    with pytest.raises(DecodingError, match="no day 'monday'; there are: 'same day', 'darker'"):
+        draccus.parse(Command, args=["--robot.type=so101_sim", "--robot.day=monday"])
 
 
 def test_not_connected(mujoco_gl):

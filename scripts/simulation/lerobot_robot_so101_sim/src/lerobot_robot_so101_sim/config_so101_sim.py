@@ -2,9 +2,16 @@
 
 from dataclasses import dataclass
 
+from draccus.utils import DecodingError
+
 from lerobot.robots import RobotConfig
 from lerobot_robot_so101_sim.days import DAYS, SAME
 from lerobot_robot_so101_sim.pick_place import FAILURES
+
+
+def refused(message: str) -> DecodingError:
+    """The one error whose message LeRobot's commands show: of a ValueError they only say that there was one."""
+    return DecodingError((), message)
 
 
 @RobotConfig.register_subclass("so101_sim")
@@ -28,14 +35,15 @@ class SO101SimConfig(RobotConfig):
     def __post_init__(self):
         super().__post_init__()
         if not 1 <= self.fps <= 100:
-            raise ValueError(f"fps={self.fps}: it takes a number from 1 to 100.")
+            raise refused(f"fps={self.fps}: it takes a number from 1 to 100.")
         if self.image_size < 16:
-            raise ValueError(f"image_size={self.image_size}: it takes a number from 16 up.")
+            raise refused(f"image_size={self.image_size}: it takes a number from 16 up.")
         if self.day not in DAYS:
-            raise ValueError(f"no day '{self.day}'; there are: {', '.join(DAYS)}.")
+            days = ", ".join(f"'{day}'" for day in DAYS)  # quoted: a name may have a comma
+            raise refused(f"no day '{self.day}'; there are: {days}.")
         for failure in self.failures:
             if failure not in FAILURES:
-                raise ValueError(f"no failure '{failure}'; there are: {', '.join(FAILURES)}.")
+                raise refused(f"no failure '{failure}'; there are: {', '.join(FAILURES)}.")
 
     @property
     def failures(self) -> list[str]:
