@@ -35,6 +35,7 @@ def rollout_flags(
         "dataset.fps": str(fps),
         "dataset.single_task": task,
         "dataset.push_to_hub": "false",
+        "dataset.no_stamp": "true",  # else LeRobot appends the time, and the name below finds nothing
         **{f"dataset.{name}": value for name, value in dataset.items()},
     }
     return [f"--{name}={value}" for name, value in flags.items()]
