@@ -86,7 +86,9 @@ def test_the_command_is_the_demos_or_that_of_an_arm_on_the_desk():
     assert demo[0] == desk[0] == ".venv/bin/lerobot-rollout"
     assert f"--policy.path={checkpoint}" in demo and f"--policy.path={checkpoint}" in desk
     assert "--robot.type=so101_sim" in demo and "--robot.type=koch_follower" in desk
-    assert "--dataset.no_stamp=true" in demo and "--dataset.no_stamp=true" in desk  # label finds it by its name
+    assert (
+        "--dataset.no_stamp=true" in demo and "--dataset.no_stamp=true" in desk
+    )  # label finds it by its name
     assert "--robot.type=so101_follower" in unknown and "--dataset.single_task=Put it there" in unknown
     differ = {flag.split("=")[0] for flag in set(demo) ^ set(desk)}
     assert all(name.startswith(("--robot.", "--dataset.")) or name == "--fps" for name in differ)
