@@ -2,8 +2,8 @@
 
     python scripts/lerobot_quietly.py lerobot-train --policy.type=rewact ...
 
-It does what the command does. The 150 lines of its configuration go into a file beside the run, a recorded episode does
-not add the video encoder's 40 lines of settings, and Ctrl-C ends it with one line.
+It does what the command does. The 150 lines of its configuration go into a file beside the run, the video encoders
+report errors alone, and Ctrl-C ends it with one line.
 """
 
 import shared.console  # noqa: F401  # isort: skip
@@ -17,8 +17,8 @@ from pprint import pformat
 from types import ModuleType
 from typing import Any
 
-import av
 from shared.cli import run_cli
+from shared.encoders import quiet_encoders
 
 
 def write_configuration(config: dict[str, Any]) -> str:
@@ -27,13 +27,6 @@ def write_configuration(config: dict[str, Any]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(pformat(config) + "\n")
     return f"Configuration: {path}"
-
-
-# What a recording prints about each episode. A user's own value stays, and worker processes take both over.
-QUIET = {
-    "SVT_LOG": "1",
-    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
-}  # the encoder's errors alone; no bar of 50 rows
 
 
 def load(name: str) -> ModuleType:
@@ -45,10 +38,12 @@ def load(name: str) -> ModuleType:
 
 def main() -> None:
     name, sys.argv = sys.argv[1], sys.argv[1:]
-    os.environ.update(QUIET | os.environ)  # before the imports, which read them
+    os.environ.setdefault(
+        "HF_DATASETS_DISABLE_PROGRESS_BARS", "1"
+    )  # one of 50 rows for each recorded episode
     # It would say that the device None is not available, where a run names none.
     logging.getLogger("lerobot.configs.policies").setLevel(logging.ERROR)
-    av.logging.set_libav_level(av.logging.ERROR)
+    quiet_encoders()
     load(name).main()
 
 

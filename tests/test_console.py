@@ -85,6 +85,28 @@ def test_the_configuration_of_a_training_run_goes_into_a_file(tmp_path, monkeypa
     assert not run.exists()  # LeRobot refuses a folder that is there
 
 
+@pytest.mark.parametrize("codec", ["libx264", "libsvtav1"])
+def test_video_encoders_report_errors_alone(codec, tmp_path):
+    code = f"""
+import av
+from shared.encoders import quiet_encoders
+quiet_encoders()
+av.logging.restore_default_callback()  # as LeRobot does
+with av.open("video.mp4", "w", options={{"movflags": "faststart"}}) as container:
+    stream = container.add_stream("{codec}", rate=10)
+    stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+    for frame in (av.VideoFrame(64, 64, "yuv420p"), None):
+        container.mux(stream.encode(frame))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "SVT_LOG"}
+    environment["PYTHONPATH"] = str(SCRIPTS)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    assert (tmp_path / "video.mp4").stat().st_size > 0
+
+
 def test_the_workers_of_a_command_leave_ctrl_c_to_it(tmp_path):
     script = tmp_path / "command.py"
     script.write_text(

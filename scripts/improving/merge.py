@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.cli import UserError
+from shared.encoders import quiet_encoders
 from shared.scheduling import keep_scheduling
 
 from lerobot.configs.video import encoder_config_from_video_info
@@ -31,6 +32,7 @@ def merge(demonstrations: LeRobotDatasetMetadata, rollouts: LeRobotDatasetMetada
     if missing := sorted(demonstrations.features.keys() - rollouts.features.keys()):
         raise UserError(f"{rollouts.repo_id} lacks {', '.join(missing)}, which {demonstrations.repo_id} has.")
     merged, copy = folder / "dataset", folder / "rollouts"
+    quiet_encoders()
     try:
         demos = LeRobotDataset(demonstrations.repo_id, root=demonstrations.root)
         alike = make_alike(demonstrations, LeRobotDataset(rollouts.repo_id, root=rollouts.root), copy)
