@@ -163,6 +163,16 @@ def test_episodes_that_nobody_called_successes_are_refused(own_checkpoint, run, 
     assert "have labels that nobody accepted: 2-3" in said.err
 
 
+def test_the_label_file_of_the_training_says_nothing_of_another_dataset(
+    own_checkpoint, run, labelled, data_set, tmp_path
+):
+    used = labelled({"1": {"exclude": True}, "4": {"failed_at": 2}})  # the other has no episode 4
+    root = own_dataset(data_set, tmp_path)
+    other = ["--dataset-repo-id", "local/other", "--dataset-root", root]
+    run("--policy-path", own_checkpoint, *other, "--episodes", "1,3")
+    assert used == [1, 3]
+
+
 def test_the_users_word_counts(own_checkpoint, run, capsys, monkeypatch):
     rewards = [np.linspace(0, 1, 12), np.linspace(0, 1, 11), np.full(9, 0.1), np.linspace(0, 1, 7)]
     monkeypatch.setattr(calibrate, "predict_episodes", lambda opened: rewards)

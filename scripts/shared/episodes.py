@@ -139,6 +139,11 @@ class Choice:
     warnings: list[str] = field(default_factory=list)
 
     @property
+    def is_other_dataset(self) -> bool:
+        """Whether the policy was trained on another dataset, also where the episodes were asked for."""
+        return self.trained_on == []
+
+    @property
     def why(self) -> str:
         """How they were chosen, in words."""
         return {

@@ -183,7 +183,7 @@ def labels_as_trained(
 ) -> tuple[ProgressLabels, dict[str, Any]]:
     """The labels of the dataset, made with the settings of the training run, and these settings."""
     settings = {key: trained[key] for key in LABEL_SETTINGS if trained.get(key) is not None}
-    if choice.rule == "other-dataset":  # a label file belongs to one dataset
+    if choice.is_other_dataset:  # a label file belongs to one dataset
         settings.pop("reward_labels", None)
     # A policy must not be measured by what a policy proposed.
     exclude = settings.get("reward_source", "labels") == "labels"
