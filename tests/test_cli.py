@@ -61,6 +61,10 @@ def test_format_episodes_is_the_reverse():
         ),
         ("--output FILE is needed", "OUTPUT=FILE is needed"),
         ("--policy.type=rewact, --dataset-name", "--policy.type=rewact, --dataset-name"),
+        (
+            "--root /data is old. Convert it: .venv/bin/python -m x --root=data/cups --root=/data",
+            "ROOT=/data is old. Convert it: .venv/bin/python -m x --root=data/cups --root=/data",
+        ),
     ],
 )
 def test_an_error_names_what_the_user_types(monkeypatch, capsys, message, typed):

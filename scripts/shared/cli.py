@@ -60,13 +60,18 @@ def run_cli(main: Callable[[], None]) -> None:
 
 
 def as_typed(message: str) -> str:
-    """A message with the names that its reader types: make's variables where make runs the script."""
+    """A message with the names that its reader types: make's variables where make runs the script.
+
+    A command that begins with .venv/bin/ is to be copied, and stays as it is to the end of the message.
+    """
     if not os.environ.get(BY_MAKE):
         return message
     names = "|".join(sorted(VARIABLES, key=len, reverse=True))
-    return re.sub(
-        rf"--({names})(?![\w.-]*[\w-])(?:[ =](?=[\dA-Z/]))?", lambda found: f"{VARIABLES[found[1]]}=", message
+    said, command, rest = message.partition(".venv/bin/")
+    said = re.sub(
+        rf"--({names})(?![\w.-]*[\w-])(?:[ =](?=[\dA-Z/]))?", lambda found: f"{VARIABLES[found[1]]}=", said
     )
+    return said + command + rest
 
 
 def at_least(parser: ArgumentParser, args: Namespace, **limits: int) -> None:
