@@ -126,3 +126,8 @@ def test_a_dataset_in_the_old_format_is_named_with_the_command_that_converts_it(
             use()
         assert "old format v2.1. Convert it: .venv/bin/python " + command in str(error.value)
         assert "\n" not in str(error.value)
+
+    (root / "rewact_extensions").mkdir()  # labels, which LeRobot's command leaves behind
+    with pytest.raises(UserError) as error:
+        load_meta("me/cups", root)
+    assert str(error.value).endswith(f"{command} && cp -r '{root}_old/rewact_extensions' '{root}'")
