@@ -6,6 +6,7 @@ import shutil
 import pytest
 from shared.cli import UserError
 from shared.episodes import choose_episodes, load_meta, split_episodes, training_episodes
+from shared.merged import save_merged_from
 from shared.training import make_flags
 from tiny_run import REPO_ID, TINY_POLICY, make_data_set
 
@@ -81,6 +82,21 @@ def test_another_dataset_of_the_same_name_is_told_by_its_lengths(data_set, meta,
     choice = choose_episodes(config_of(trained, episodes=[1]), meta)
     assert (choice.rule, choice.trained_on) == ("other-dataset", [])
     assert choice.train_lengths == [6]  # of the dataset that was trained on
+
+
+def test_the_episodes_of_a_dataset_that_was_merged_into_the_one_trained_on(data_set, meta, tmp_path):
+    merged = make_data_set(tmp_path / "merged", [5, 6, 9, 9], {})
+    other = load_meta("local/first", make_data_set(tmp_path / "first", [5, 6], {}))
+    save_merged_from(merged, [other, meta])
+    config = config_of(merged, repo_id="local/merged", episodes=[1, 3])
+    choice = choose_episodes(config, meta)
+    assert (choice.episodes, choice.rule, choice.trained_on) == ([0, 2, 3], "held-out", [1])
+    assert choice.is_other_dataset  # the label file of the training counts from another episode
+    assert choose_episodes(config, other).trained_on == [1]
+    copy = load_meta(REPO_ID, shutil.copytree(data_set, tmp_path / "copy"))
+    assert choose_episodes(config, copy).trained_on == [1]
+    unknown = load_meta("local/unknown", tmp_path / "copy")
+    assert choose_episodes(config, unknown).rule == "other-dataset"
 
 
 @pytest.mark.parametrize("original", ["still there", "gone"])

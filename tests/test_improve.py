@@ -22,7 +22,7 @@ from labelling.server import make_app, make_server
 from labelling.session import make_session
 from safetensors.torch import load_file
 from shared.cli import UserError
-from shared.episodes import load_meta
+from shared.episodes import choose_episodes, load_meta
 from shared.training import DEMO_TASK
 from tiny_run import TINY_POLICY
 
@@ -151,6 +151,11 @@ def test_rollouts_make_the_policy_better(journey, demo_dir, monkeypatch, capfd):
     run_config = journey / "outputs/train/second/checkpoints/last/pretrained_model/train_config.json"
     dataset = json.loads(run_config.read_text())["dataset"]
     assert dataset["episodes"] == [0, 2, 4, 5] and dataset["mask_failed_actions"]
+    seen = choose_episodes({"dataset": dataset}, load_meta("local/rollout_so101", ROLLOUTS))
+    assert (seen.trained_on, seen.episodes, seen.is_other_dataset) == ([0, 2, 3], [1, 4], True)
+    assert choose_episodes(
+        {"dataset": dataset}, load_meta("local/demo", demo_dir / DEMO_TASK)
+    ).trained_on == [0]
     config = json.loads(run_config.with_name("config.json").read_text())
     first, second = (
         load_file(journey / f"outputs/train/{run}/checkpoints/last/pretrained_model/model.safetensors")

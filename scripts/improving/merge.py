@@ -7,6 +7,7 @@ from typing import Any
 
 from shared.cli import UserError
 from shared.encoders import quiet_encoders
+from shared.merged import save_merged_from
 from shared.scheduling import keep_scheduling
 
 from lerobot.configs.video import encoder_config_from_video_info
@@ -45,6 +46,7 @@ def merge(demonstrations: LeRobotDatasetMetadata, rollouts: LeRobotDatasetMetada
             f"{demonstrations.repo_id} and {rollouts.repo_id} cannot be joined: {reason[:300]}"
         ) from error
     shutil.rmtree(copy, ignore_errors=True)
+    save_merged_from(merged, [demonstrations, rollouts])
     return merged
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from lerobot.datasets import LeRobotDatasetMetadata
 from lerobot.utils.constants import HF_LEROBOT_HOME
 from shared.cli import UserError, format_episodes
+from shared.merged import first_episode
 from shared.old_format import check_version
 
 
@@ -120,6 +121,17 @@ def is_trained_dataset(
     return repo_id == meta.repo_id and all(before == now for before, now in pairs), trained
 
 
+def part_of(
+    dataset_config: dict[str, Any], trained: LeRobotDatasetMetadata | None, meta: LeRobotDatasetMetadata
+) -> list[int]:
+    """The episodes of a dataset that were trained on as a part of the merged dataset `trained`."""
+    first = None if trained is None else first_episode(Path(trained.root), meta)
+    if first is None:
+        return []
+    in_it = [episode - first for episode in training_episodes(dataset_config, trained)]
+    return [episode for episode in in_it if episode in range(meta.total_episodes)]
+
+
 @dataclass
 class Choice:
     """The episodes to look at and what is known about them.
@@ -130,6 +142,7 @@ class Choice:
         trained_on: the episodes of this dataset that were trained on; None where that is not known.
         train_lengths: the lengths of the episodes trained on (for the clock); None where not known.
         warnings: what the user must know before reading a metric, one line each.
+        is_other_dataset: whether the policy was trained on another dataset. This one may be a part of it.
     """
 
     episodes: list[int]
@@ -137,11 +150,7 @@ class Choice:
     trained_on: list[int] | None
     train_lengths: list[int] | None
     warnings: list[str] = field(default_factory=list)
-
-    @property
-    def is_other_dataset(self) -> bool:
-        """Whether the policy was trained on another dataset, also where the episodes were asked for."""
-        return self.trained_on == []
+    is_other_dataset: bool = False
 
     @property
     def why(self) -> str:
@@ -180,11 +189,14 @@ def choose_episodes(
     train_config = train_config or {}
     dataset_config = train_config.get("dataset") or {}
     if not dataset_config:
-        trained_on, train_lengths, known = None, None, False
+        trained_on, train_lengths, known, other = None, None, False, False
     else:
         known = True
         same, trained_meta = is_trained_dataset(dataset_config, meta)
-        trained_on = training_episodes(dataset_config, meta) if same else []
+        other = not same
+        trained_on = (
+            training_episodes(dataset_config, meta) if same else part_of(dataset_config, trained_meta, meta)
+        )
         train_lengths = None
         if trained_meta is not None or same:
             source = meta if same else trained_meta
@@ -226,4 +238,4 @@ def choose_episodes(
         )
     if known and train_lengths is None:
         warnings.append(f"the training dataset '{dataset_config.get('repo_id')}' is not here: no clock.")
-    return Choice(episodes, rule, trained_on, train_lengths, warnings)
+    return Choice(episodes, rule, trained_on, train_lengths, warnings, other)
