@@ -5,7 +5,12 @@ PYTHON := .venv/bin/python
 PATCHES := ./apply_patches.sh
 
 # a variable as a flag, quoted for the shell; nothing when it is empty: $(call flag,steps,$(STEPS))
-quote = '$(subst ','\'',$(1))'
+# (a line break, as in a long ARGS, is a space there: make would end the command at it)
+define line_break
+
+
+endef
+quote = '$(subst ','\'',$(subst $(line_break), ,$(1)))'
 # ~/ stands for the home folder, as it would without the quotes
 argument = $(if $(filter ~/%,$(firstword $(1))),"$$HOME"$(call quote,$(subst ^~/,/,^$(1))),$(call quote,$(1)))
 flag = $(if $(strip $(2)),--$(1)=$(call argument,$(2)))

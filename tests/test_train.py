@@ -127,3 +127,16 @@ def test_the_printed_command_has_short_episodes_and_the_shell_reads_it():
     assert [line.replace(", ", ",") for line in read.stdout.splitlines()] == [
         "lerobot-train", "--dataset.episodes=[3,4,5,6,7]", "--job_name=a b", "--dataset.episodes=[0,2]",
     ]  # fmt: skip
+
+
+def test_make_takes_arguments_of_several_lines():
+    args = '--policy.input_features="{\n  a: {type: STATE},\n  it\'s: 2}"'
+    printed = subprocess.run(
+        ["make", "-n", "train", f"ARGS={args}"],
+        cwd=SCRIPT.parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    command = shlex.split(printed[printed.index("scripts/train.py") :])
+    assert command[-1] == "--args=" + args.replace("\n", " ")
