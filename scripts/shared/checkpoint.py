@@ -207,6 +207,10 @@ def check_reward_head(folder: Path, config: PreTrainedConfig) -> None:
             "train one with --policy.type=rewact (make train does)."
         )
     weights = folder / "model.safetensors"
+    if (folder / "adapter_config.json").is_file():
+        raise UserError(
+            f"{folder} holds PEFT adapters without the policy's weights: these commands cannot load it."
+        )
     if not weights.is_file():
         raise UserError(f"no weights at {weights}.")
     with safe_open(weights, framework="pt") as checkpoint:
