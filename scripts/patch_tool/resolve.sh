@@ -303,8 +303,7 @@ refuse_unresolved() {
   tgit -c core.quotePath=false diff --name-only --relative --diff-filter=U >"$TMP/unmerged-paths"
   { patch_paths && cat "$TMP/unmerged-paths"; } | sort -u | while IFS= read -r path; do
     if [ -f "$TARGET/$path" ] && [ ! -L "$TARGET/$path" ]; then
-      YOURS="$YOURS" THEIRS="$THEIRS" awk '{ sub(/\r$/, "") } $0 == ENVIRON["YOURS"] || $0 == ENVIRON["THEIRS"] { print FNR }' "$TARGET/$path" |
-        sed "s|^|$path:|"
+      if unresolved_lines "$TARGET/$path" | sed "s|^|$path:|" | grep .; then continue; fi
     fi
     grep -qxF -- "$path" "$TMP/unmerged-paths" || continue # the user has staged it
     tgit cat-file blob "$marked:$path" >"$TMP/was" 2>/dev/null || : >"$TMP/was"
@@ -317,6 +316,14 @@ refuse_unresolved() {
   [ -s "$TMP/conflicts" ] || return 0
   ! grep -q ': ' "$TMP/conflicts" || whole="To take a file as it is:  $(in_target add FILE)    To leave it out:  $(in_target rm FILE)"
   die "these places are not resolved yet:" "$(cat "$TMP/conflicts")" ${whole:+"$whole"}
+}
+
+# The numbers of the lines at which a marker of ours is left: one line for each place, and one for an end without a start.
+unresolved_lines() {
+  YOURS="$YOURS" THEIRS="$THEIRS" awk '
+    { sub(/\r$/, "") }
+    $0 == ENVIRON["YOURS"] { print FNR; open = 1 }
+    $0 == ENVIRON["THEIRS"] { if (!open) print FNR; open = 0 }' "$1"
 }
 
 separators() { grep -c '^=======.\{0,1\}$' "$1" || true; }
