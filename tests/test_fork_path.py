@@ -239,7 +239,24 @@ def test_conflict_resolved_becomes_a_series(project, mine):
     assert "add -N patches/mine" in project.run("export", "--series", "mine", target=mine)
     assert "patches/mine: 2 patches; lint" in project.run("check", target=mine)
     project.run("unapply", target=mine)
-    assert "Applied the series mine" in project.run("apply", target=mine)
+
+
+def test_series_of_ones_own_goes_on_where_the_fork_does(project, mine):
+    """It holds the conflicts as resolved. Without --series the release's is taken, whatever one's own is called."""
+    conflict(mine)
+    project.run("apply", "--3way", target=mine, ok=False)
+    for ok in (False, True):
+        resolve(mine)
+        project.run("apply", "--continue", target=mine, ok=ok)
+    project.run("export", "--series", "mine-v9.9.9", target=mine)
+    project.run("unapply", target=mine)
+    mine.edit(ACT, "modeling_act_12 = 12", "modeling_act_12 = 'a later release'")
+    mine.commit("merge a later release")
+    output = project.run("status", target=mine)
+    assert "not applied; a merge of v0.6.1 onto" in output and "2 conflict" in output
+    output = project.run("--series", "mine-v9.9.9", "apply", "--3way", target=mine)
+    assert "2 by a three-way merge, no conflict" in output
+    assert mine.subjects() == [ONE, TWO]
 
 
 def test_conflict_given_up(project, mine):

@@ -1,12 +1,12 @@
 # shellcheck shell=bash disable=SC2016 # the $ signs in quotes are awk's
 # The patch series: which there are, for which files each was made, and the lint. Sourced by apply_patches.sh.
 
-# All series, the newest release first.
+# All series, the newest release first, and last those whose name is that of no release.
 series_names() {
   local dir
   for dir in "$ROOT"/patches/*/; do
     [ ! -f "$dir/UPSTREAM" ] || basename "$dir"
-  done | sed 's/^v//' | sort -t. -k1,1nr -k2,2nr -k3,3nr | sed 's/^\([0-9]\)/v\1/'
+  done | sed -e 's/^v\([0-9]\)/1.\1/' -e t -e 's/^/0./' | sort -t. -k1,1nr -k2,2nr -k3,3nr -k4,4nr | sed -e 's/^1\./v/' -e 's/^0\.//'
 }
 
 newest_series() { series_names | head -n 1; }

@@ -84,7 +84,7 @@ status_without_branch() {
     name=${series:-$(newest_series)}
     if pristine "$name" >/dev/null; then
       merge_series "$name" "$(head_commit)"
-      say "state     not applied; merged $(merge_summary "$name" HEAD)"
+      say "state     not applied; a merge of $(merge_summary "$name" HEAD)"
       say "next      $(next "--series $name apply --3way")   (with --dry-run: this list, and nothing is touched)"
       report_merge "$name" HEAD | tail -n +2
     else
