@@ -731,6 +731,7 @@ def test_bump_with_a_patch_that_upstream_took(project):
 
     release(project, edit)
     output = bump(project, "v0.7.0")
+    assert "Wrote patches/v0.7.0, 1 patch. To try it:" in output
     assert (
         f"0001-{ONE.replace('(', '-').replace('): ', '-').replace(' ', '-')}.patch: already there, dropped"
         in output

@@ -41,10 +41,10 @@ cmd_bump() {
     mv "$new" "$output"
   fi
   if [ "$shown" = "$output" ] && is_series "$name"; then
-    say "Wrote $shown, $written patches."
+    say "Wrote $shown, $(plural "$written" patch patches)."
     return
   fi
-  say "Wrote $shown, $written patches. To try it:"
+  say "Wrote $shown, $(plural "$written" patch patches). To try it:"
   [ "$shown" != "$output" ] || say "  mv $(quoted "$output") $(quoted "$ROOT/patches/$name")"
   say "  $(in_target checkout --detach "$(short "$commit")")  (after  $(next unapply))"
   say "  $(next apply),  make test,  and if the tests pass:  git add lerobot patches/$name"

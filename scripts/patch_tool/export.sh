@@ -65,7 +65,7 @@ cmd_export() {
   else
     create_series "$name" "$new" "$base"
     unknown=1 # to git, whose diff does not show such files
-    say "Wrote the new series patches/$name, $count patches on $(short "$base")."
+    say "Wrote the new series patches/$name, $(plural "$count" patch patches) on $(short "$base")."
   fi
   set_ref base "$base"
   set_ref tip "$tip"
@@ -95,10 +95,10 @@ update_series() {
   compare_folders "$2" "$dir" >"$TMP/report"
   swap_in "$2" "$dir"
   if grep -qv '^  = ' "$TMP/report"; then
-    say "Exported $3 commits to patches/$1:"
+    say "Exported $(plural "$3" commit) to patches/$1:"
     cat "$TMP/report"
   else
-    say "Exported $3 commits to patches/$1: nothing changed."
+    say "Exported $(plural "$3" commit) to patches/$1: nothing changed."
   fi
 }
 
