@@ -239,6 +239,7 @@ def test_conflict_resolved_becomes_a_series(project, mine):
     assert "add -N patches/mine" in project.run("export", "--series", "mine", target=mine)
     assert "patches/mine: 2 patches; lint" in project.run("check", target=mine)
     project.run("unapply", target=mine)
+    assert "Applied the series mine" in project.run("apply", target=mine)
 
 
 def test_series_of_ones_own_goes_on_where_the_fork_does(project, mine):
