@@ -338,7 +338,8 @@ make_venv() {
 # settings of its tools.
 stamp() {
   {
-    cat patches/*/UPSTREAM scripts/requirements.txt scripts/setup.sh "$SIMULATED_ROBOT/pyproject.toml"
+    echo "$UPSTREAM_COMMIT" # that of lerobot/: a series of the user's own installs nothing
+    cat scripts/requirements.txt scripts/setup.sh "$SIMULATED_ROBOT/pyproject.toml"
     sed '/^\[tool\./,$d' lerobot/pyproject.toml
     pwd # an editable installation contains its path
   } | git hash-object --stdin

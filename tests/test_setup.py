@@ -238,7 +238,10 @@ def test_second_run_changes_nothing(project):
     requirements.write_text(requirements.read_text() + "pytest\n")
     setup(project)
     assert len(uv_calls(project)) == len(calls) + 1
-    # the settings of LeRobot's tools do not
+    # a series for the user's own fork and the settings of LeRobot's tools change nothing
+    mine = project.path / "patches" / "mine"
+    mine.mkdir()
+    (mine / "UPSTREAM").write_text(f"UPSTREAM_TAG=\nUPSTREAM_COMMIT={'1' * 40}\nUPSTREAM_SDIST_SHA256=\n")
     pyproject = project.lerobot.path / "pyproject.toml"
     pyproject.write_text(pyproject.read_text() + "[tool.ruff]\nline-length = 1\n")
     setup(project)
