@@ -100,6 +100,7 @@ def test_command_line_refuses(tmp_path, monkeypatch):
         ([0, 0.3, 0.6, 0.9, 1, 0.6, 0.4, 0.1], [2, 6]),  # slow: the first frame past the middle
         ([0, 0.55, 0.45, 0.55, 0.4, 0, 1], [6]),  # trembling
         ([0, 0.55, 0.6, 0.6], []),  # half closed
+        ([0.4, 0.6, 1, 1, 0.4, 0, 0.6, 1, 0.4], [4, 6]),  # begins and ends half open
     ],
 )
 def test_switches(values, expected):

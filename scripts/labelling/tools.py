@@ -83,7 +83,7 @@ def gripper_switches(values: Sequence[np.ndarray]) -> list[list[int]]:
 
     Open and closed are the 1st and the 99th percentile over all episodes. A switch is the first frame past the
     middle, and counts once the gripper reaches the outer third of that side: trembling around the middle is no
-    switch.
+    switch. Nor is the way to the first side from a start between the thirds.
 
     Args:
         values: position of the gripper, (T,) for each episode.
@@ -96,16 +96,17 @@ def gripper_switches(values: Sequence[np.ndarray]) -> list[list[int]]:
     switches = []
     for episode in values:
         position = (np.asarray(episode, dtype=float) - low) / (high - low)
-        closed, since, frames = bool(position[0] > 0.5), None, []
+        at, since, frames = None, None, []
         for frame, p in enumerate(position):
             side = bool(p > 0.5)
-            if side == closed:
+            if side == at:
                 since = None
                 continue
             since = frame if since is None else since
             if p > 2 / 3 if side else p < 1 / 3:
-                frames.append(since)
-                closed, since = side, None
+                if at is not None:
+                    frames.append(since)
+                at, since = side, None
         switches.append(frames)
     return switches
 
