@@ -132,7 +132,7 @@ def test_the_printed_command_has_short_episodes_and_the_shell_reads_it():
 def test_make_takes_arguments_of_several_lines():
     args = '--policy.input_features="{\n  a: {type: STATE},\n  it\'s: 2}"'
     printed = subprocess.run(
-        ["make", "-n", "train", f"ARGS={args}"],
+        ["make", "--no-print-directory", "-n", "train", f"ARGS={args}"],
         cwd=SCRIPT.parent.parent,
         capture_output=True,
         text=True,
