@@ -38,9 +38,8 @@ def load(name: str) -> ModuleType:
 
 def main() -> None:
     name, sys.argv = sys.argv[1], sys.argv[1:]
-    os.environ.setdefault(
-        "HF_DATASETS_DISABLE_PROGRESS_BARS", "1"
-    )  # one of 50 rows for each recorded episode
+    if name == "lerobot-rollout":  # a bar of 50 rows for each recorded episode
+        os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
     # It would say that the device None is not available, where a run names none.
     logging.getLogger("lerobot.configs.policies").setLevel(logging.ERROR)
     quiet_encoders()

@@ -61,7 +61,8 @@ def journey(tmp_path_factory, demo_dir, mujoco_gl) -> Path:
         flags = [f"--policy.{key}={value}" for key, value in policy.items()]
         flags += ["--steps=2", "--batch_size=4", "--num_workers=0", "--dataset.episodes=[0]"]
         data = ["--dataset", "local/demo", "--root", str(demo_dir / DEMO_TASK)]
-        run(folder, *script("train", *data, "--output", "outputs/train/first", "--args", " ".join(flags)))
+        train = script("train", *data, "--output", "outputs/train/first", "--args", " ".join(flags))
+        (folder / "train.txt").write_text(run(folder, *train))
         rollout = {
             "policy.path": "outputs/train/first/checkpoints/last/pretrained_model",
             "robot.type": "so101_sim",
@@ -89,6 +90,11 @@ def test_the_console_of_a_recording_is_without_the_video_encoders_settings(journ
     said = (journey / "console.txt").read_text()
     assert "Recording episode 4" in said
     assert not re.search(r"Svt|moov atom|Map:", said)
+
+
+def test_the_console_of_a_training_is_without_warnings_about_progress_bars(journey):
+    said = (journey / "train.txt").read_text()
+    assert "End of training" in said and "progress bars" not in said
 
 
 def label_all(root: Path) -> None:
