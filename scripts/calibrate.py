@@ -72,7 +72,7 @@ def choose_successes(opened: Opened) -> None:
         )
     chosen.episodes = [e for e in chosen.episodes if e not in unfit]
     assumed = [e for e in chosen.episodes if e not in outcomes]
-    if assumed and chosen.rule == "other-dataset":
+    if assumed and chosen.is_other_dataset and chosen.rule != "requested":
         raise UserError(
             f"nothing says whether episodes {format_episodes(assumed)} of '{opened.run.meta.repo_id}' are successes: say "
             "so with make label, or name the successes with EPISODES=."

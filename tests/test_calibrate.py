@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from shared.checkpoint import CALIBRATION
 from shared.cli import UserError
+from shared.episodes import load_meta
+from shared.merged import save_merged_from
 from tiny_run import REPO_ID
 
 from lerobot.configs import PreTrainedConfig
@@ -161,6 +163,19 @@ def test_episodes_that_nobody_called_successes_are_refused(own_checkpoint, run, 
     said = capsys.readouterr()
     assert "successes 0-1: 2 are said to be" in said.out
     assert "have labels that nobody accepted: 2-3" in said.err
+
+
+def test_rollouts_that_were_merged_into_the_training_are_no_demonstrations(
+    own_checkpoint, run, data_set, tmp_path
+):
+    merged = shutil.copytree(data_set, tmp_path / "merged")
+    root = own_dataset(data_set, tmp_path)
+    save_merged_from(merged, [load_meta("local/other", root)])
+    config = json.loads((own_checkpoint / "train_config.json").read_text())
+    config["dataset"]["root"] = str(merged)
+    (own_checkpoint / "train_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="nothing says whether episodes 1,3 of 'local/other' are successes"):
+        run("--policy-path", own_checkpoint, "--dataset-repo-id", "local/other", "--dataset-root", root)
 
 
 def test_the_label_file_of_the_training_says_nothing_of_another_dataset(

@@ -10,7 +10,7 @@ MERGED_FROM = Path("rewact_extensions/merged_from.json")
 
 
 def save_merged_from(root: Path, parts: Sequence[LeRobotDatasetMetadata]) -> None:
-    """Write beside the dataset at `root` which datasets are in it, in their order."""
+    """Write into the dataset at `root` which datasets it was merged from, in their order."""
     file = root / MERGED_FROM
     file.parent.mkdir(parents=True, exist_ok=True)
     named = [
