@@ -209,7 +209,8 @@ def check_reward_head(folder: Path, config: PreTrainedConfig) -> None:
     weights = folder / "model.safetensors"
     if (folder / "adapter_config.json").is_file():
         raise UserError(
-            f"{folder} holds PEFT adapters without the policy's weights: these commands cannot load it."
+            f"{folder} holds PEFT adapters without the policy's weights, which these commands cannot load: merge them "
+            "into the policy first (merge_and_unload of the peft library)."
         )
     if not weights.is_file():
         raise UserError(f"no weights at {weights}.")
