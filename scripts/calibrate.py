@@ -16,13 +16,12 @@ import shared.loading  # noqa: F401  # isort: skip
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from shared.checkpoint import CALIBRATION, read_json
-from shared.cli import Parser, UserError, format_episodes, run_cli
+from shared.cli import Parser, UserError, format_episodes, run_cli, say_next, warn
 from shared.frames import rows_of_episode
 from shared.next_step import rollout_command
 from shared.outcomes import known_outcomes
@@ -66,9 +65,8 @@ def choose_successes(opened: Opened) -> None:
             "accepted (make label): name successes (EPISODES=, or DATASET= and ROOT= of another recording)."
         )
     if unfit:
-        print(
-            f"WARNING   left out, as they failed, are excluded, or have labels that nobody accepted: {format_episodes(unfit)}.",
-            file=sys.stderr,
+        warn(
+            f"left out, as they failed, are excluded, or have labels that nobody accepted: {format_episodes(unfit)}."
         )
     chosen.episodes = [e for e in chosen.episodes if e not in unfit]
     assumed = [e for e in chosen.episodes if e not in outcomes]
@@ -185,13 +183,12 @@ def main() -> None:
         f"threshold {threshold:.4f}, held for {HOLD_S} s, from {n} successes; {n - reached} of them would never stop"
     )
     if n + 1 < 1 / args.early_stops:
-        print(
-            f"WARNING   {n} episodes promise no more than {1 / (n + 1):.0%} early stops; "
-            f"{args.early_stops:.0%} takes {int(np.ceil(1 / args.early_stops)) - 1}.",
-            file=sys.stderr,
+        warn(
+            f"{n} episodes promise no more than {1 / (n + 1):.0%} early stops; "
+            f"{args.early_stops:.0%} takes {int(np.ceil(1 / args.early_stops)) - 1}."
         )
     print(f"written to {run.folder / 'config.json'}")
-    print(f"Next, let the arm stop by itself: {rollout_command(run.folder, run.meta)}")
+    say_next(f"let the arm stop by itself: {rollout_command(run.folder, run.meta)}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from improving.merge import REPO_ID, merge, save_labels, shifted
 from improving.outcomes import Outcome, read_outcomes, split
 from shared.checkpoint import RUNS, find_policy, read_train_config
 from shared.children import run_command, run_lerobot
-from shared.cli import Parser, UserError, at_least, format_episodes, run_cli
+from shared.cli import Parser, UserError, at_least, format_episodes, run_cli, say_next, warn
 from shared.console import STOPPED
 from shared.episodes import choose_episodes, load_meta
 from shared.next_step import rollout_command
@@ -154,8 +154,8 @@ def calibrate(checkpoint: Path, successes: list[int]) -> None:
     if code == STOPPED:
         sys.exit(code)
     if code:
-        print(
-            "WARNING   the new checkpoint is not calibrated, so it cannot stop by itself. It is compared all the same."
+        warn(
+            "the new checkpoint is not calibrated, so it cannot stop by itself. It is compared all the same."
         )
 
 
@@ -216,7 +216,7 @@ def main() -> None:
     print(f"                held out    {count(held_out, outcomes)}", flush=True)
 
     if warning := little_to_learn(outcomes):
-        print(f"WARNING   {warning}", flush=True)
+        warn(warning)
 
     output, folder = new_folders(name, args.output)
     root = merge(meta, rollouts, folder)
@@ -231,16 +231,14 @@ def main() -> None:
     if left:  # not on the rollouts, which are to say how good the threshold is
         calibrate(after, left)
     else:
-        print(
-            "WARNING   no demonstration is held out: the threshold comes from the rollouts that it is measured on."
-        )
+        warn("no demonstration is held out: the threshold comes from the rollouts that it is measured on.")
         calibrate(after, [i for i, outcome in merged_outcomes.items() if outcome.success])
     merged = load_meta(REPO_ID, root)
     columns = compare({"before": before, "after": after}, merged, merged_outcomes, left, args.device)
     print(f"\nOn {len(held_out)} held-out rollouts and {len(left)} demonstrations:\n{table(columns)}")
     (after / "improvement.json").write_text(json.dumps(columns, indent=1) + "\n")
     print(f"\nCheckpoint: {after}")
-    print(f"Next, let it run: {rollout_command(after, merged)}")
+    say_next(f"let it run: {rollout_command(after, merged)}")
 
 
 def is_unfit(entry: dict[str, Any]) -> bool:

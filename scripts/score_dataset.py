@@ -26,7 +26,7 @@ from scoring.cross_fit import check_extra, cross_fit, make_folds
 from scoring.episodes import score_episodes
 from scoring.score_file import check_output, write_scores
 from shared.checkpoint import choose_device
-from shared.cli import Parser, UserError, at_least, format_episodes, parse_episodes, run_cli
+from shared.cli import Parser, UserError, at_least, format_episodes, parse_episodes, run_cli, say_next, warn
 from shared.episodes import choose_episodes, load_meta
 from shared.predict import BATCH_SIZE
 from shared.run import Run, add_run_arguments, find_run
@@ -52,10 +52,10 @@ def score_with_policy(
     choice = choose_episodes(run.train_config, run.meta, episodes)
     print(f"episodes  {format_episodes(choice.episodes)}")
     if choice.trained_on is None:
-        print("WARNING   which episodes the policy was trained on is unknown.")
+        warn("which episodes the policy was trained on is unknown.")
     elif seen := set(choice.trained_on) & set(choice.episodes):
-        print(
-            f"WARNING   the policy was trained on {len(seen)} of these {len(choice.episodes)} episodes: its rewards "
+        warn(
+            f"the policy was trained on {len(seen)} of these {len(choice.episodes)} episodes: its rewards "
             "for them say little. --cross-fit 5 scores each episode with a model that has not seen it."
         )
     scores = score_episodes(run.folder, run.meta, run.root, choice.episodes, device, batch_size)
@@ -76,7 +76,7 @@ def report(scores: Scores, output: Path, repo_id: str, root: str | None) -> None
         flags.append(f"--sample_weighting.progress_path={output}")
     where = "" if root is None else f" ROOT={shlex.quote(str(root))}"
     args = shlex.quote(" ".join(flags))
-    print(f"Next, weight a training run by it: make train DATASET={repo_id}{where} ARGS={args}")
+    say_next(f"weight a training run by it: make train DATASET={repo_id}{where} ARGS={args}")
 
 
 def parse_args() -> argparse.Namespace:

@@ -19,14 +19,13 @@ import argparse
 import contextlib
 import json
 import re
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from shared.cli import Parser, UserError, at_least, format_episodes, run_cli
+from shared.cli import Parser, UserError, at_least, format_episodes, run_cli, say_next, warn
 from shared.frames import rows_of_episode
 from shared.metrics import clock, summarise
 from shared.predict import BATCH_SIZE
@@ -168,10 +167,10 @@ def main() -> None:
         if row["alarm"] is not None:
             print(f"episode {row['episode']}, {row['alarm']['seconds']:.1f} s: {row['alarm']['reason']}")
     for warning in opened.choice.warnings:  # again where the metrics are read
-        print(f"WARNING   {warning}", file=sys.stderr)
+        warn(warning)
     print(f"written to {output_dir}: {len(drawn['episodes'])} videos and images, curves.png, summary.json")
     if opened.choice.rule == "held-out" and opened.loaded.policy.config.reward_stop_threshold is None:
-        print(f"Next, find the reward at which the task counts as done: make calibrate POLICY={run.folder}")
+        say_next(f"find the reward at which the task counts as done: make calibrate POLICY={run.folder}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from types import ModuleType
 import lerobot_quietly
 import pytest
 from shared.children import run_command
+from shared.cli import warn
 
 SCRIPTS = Path(lerobot_quietly.__file__).parent
 
@@ -73,6 +74,21 @@ def test_ctrl_c_lets_a_child_end_by_itself():
 )
 def test_the_exit_code_of_a_child(code, seen):
     assert run_command([sys.executable, "-c", code]) == seen
+
+
+def test_a_step_of_another_script_does_not_say_what_comes_next(capfd):
+    code = "import shared.cli; shared.cli.say_next('make visualise')"
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {code}"]
+    subprocess.run(command, check=True)
+    assert capfd.readouterr().out == "Next, make visualise\n"
+    run_command(command)
+    assert capfd.readouterr().out == ""
+
+
+def test_warnings_name_what_the_reader_types(monkeypatch, capsys):
+    monkeypatch.setenv("REWACT_BY_MAKE", "1")
+    warn("try --cross-fit 5.")
+    assert capsys.readouterr().err == "WARNING   try CROSS_FIT=5.\n"
 
 
 def test_the_configuration_of_a_training_run_goes_into_a_file(tmp_path, monkeypatch):

@@ -106,8 +106,8 @@ def test_the_file_has_the_reward_of_select_action_for_every_frame(score, policy,
     np.testing.assert_allclose(table["progress_sparse"], expected, atol=1e-5)
     assert np.ptp(expected) > 0.1
 
-    said = capsys.readouterr().out
-    assert "trained on 2 of these 5 episodes" in said and "--cross-fit" in said
+    said, warned = capsys.readouterr()
+    assert "trained on 2 of these 5 episodes" in warned and "--cross-fit 5" in warned
     assert f"--sample_weighting.progress_path={output}" in said
 
 
@@ -132,7 +132,7 @@ def test_episodes_can_be_chosen(score, policy, tmp_path, capsys):
     table = pandas.read_parquet(output)
     assert list(table["index"]) == list(range(21, 33))
     assert set(table["episode_index"]) == {2, 3}
-    assert "WARNING" not in capsys.readouterr().out  # neither was trained on
+    assert "WARNING" not in capsys.readouterr().err  # neither was trained on
 
 
 def test_the_file_of_another_reward_model_is_not_overwritten(score, policy, tmp_path):

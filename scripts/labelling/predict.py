@@ -7,12 +7,11 @@
 The latest request comes first: that is the episode on the screen.
 """
 
-import sys
 import threading
 from typing import Any
 
 from shared.checkpoint import find_policy, read_train_config
-from shared.cli import UserError
+from shared.cli import UserError, warn
 from shared.episodes import choose_episodes
 from shared.predict import load_with_dataset, predict_frames
 
@@ -82,7 +81,7 @@ class Predictor:
             try:
                 result = self._predict(episode)
             except Exception as error:  # of any kind: labelling continues without the prediction
-                print(f"WARNING   episode {episode} cannot be predicted: {error}", file=sys.stderr)
+                warn(f"episode {episode} cannot be predicted: {error}")
                 result = {"state": "failed", "error": str(error).strip().split("\n")[0]}
             with self._change:
                 self._now = None

@@ -5,12 +5,11 @@ session.data()                           # what the page asks for once
 session.labels(session.store.read())     # the labels and their version
 """
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from shared.cli import UserError
+from shared.cli import UserError, warn
 
 from labelling.frames import Cameras, NotThereError
 from labelling.signals import Signals
@@ -143,7 +142,7 @@ def with_videos(meta: LeRobotDatasetMetadata) -> LeRobotDatasetMetadata:
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"the videos of '{meta.repo_id}' cannot be fetched: {reason}") from error
     for path in missing:
-        print(f"WARNING   {path} is missing: its episodes are shown without it", file=sys.stderr)
+        warn(f"{path} is missing: its episodes are shown without it")
     return meta
 
 

@@ -1,10 +1,12 @@
 """Commands that a script runs, one after the other."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from shared.cli import IS_STEP
 from shared.console import STOPPED
 
 QUIETLY = Path(__file__).parents[1] / "lerobot_quietly.py"
@@ -16,7 +18,7 @@ def run_command(command: Sequence[str | Path]) -> int:
     Ctrl-C reaches the command as well, which then ends by itself and says so: nothing of it is cut off. The exit code is
     130 then, whatever the command's.
     """
-    child = subprocess.Popen(command)
+    child = subprocess.Popen(command, env=os.environ | {IS_STEP: "1"})
     stopped = False
     while True:
         try:

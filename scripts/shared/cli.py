@@ -42,6 +42,7 @@ VARIABLES = {
     "steps": "STEPS",
 }
 BY_MAKE = "REWACT_BY_MAKE"  # in the environment of a script that a make target runs
+IS_STEP = "REWACT_IS_STEP"  # in the environment of a script that another script runs
 
 
 def run_cli(main: Callable[[], None]) -> None:
@@ -57,6 +58,17 @@ def run_cli(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         say_stopped()
         sys.exit(STOPPED)
+
+
+def warn(message: str) -> None:
+    """Print a warning as the reader of an error reads it. It goes to stderr, so that a pipe takes the results alone."""
+    print(f"WARNING   {as_typed(message)}", file=sys.stderr, flush=True)
+
+
+def say_next(message: str) -> None:
+    """Print what a user can do next, unless this script is a step of another one, which does it or says what comes next."""
+    if not os.environ.get(IS_STEP):
+        print(f"Next, {message}")
 
 
 def as_typed(message: str) -> str:

@@ -12,7 +12,6 @@ The commands that the evidence compares are those of the recording. In front of 
 """
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from lerobot.utils.constants import ACTION
 from rewact.head import RewardEvidence
 from shared.checkpoint import load_policy, read_train_config
+from shared.cli import warn
 from shared.frames import TOLERANCE_S, match_inputs, open_dataset, read_frames, rows_of_episode
 
 BATCH_SIZE = 32
@@ -194,10 +194,9 @@ def load_with_dataset(
     policy, preprocessor, _ = load_policy(folder, device, overrides)
     inputs = match_inputs(policy.config, preprocessor, meta)
     if needs_commands(policy) and not has_commands(policy, meta):
-        print(
-            f"WARNING   {meta.repo_id} has no actions like the policy's: its gripper is not compared with the "
-            "demonstrations, and no failure is noticed.",
-            file=sys.stderr,
+        warn(
+            f"{meta.repo_id} has no actions like the policy's: its gripper is not compared with the "
+            "demonstrations, and no failure is noticed."
         )
     tolerance_s = (read_train_config(folder) or {}).get("tolerance_s") or TOLERANCE_S
     return Loaded(policy, preprocessor, open_dataset(meta, root, episodes, inputs, tolerance_s), inputs)

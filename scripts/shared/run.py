@@ -8,7 +8,6 @@ for episode in opened.choice.episodes:
     opened.label(episode)                    # (T,)
 """
 
-import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from lerobot.datasets import LeRobotDataset, LeRobotDatasetMetadata
 from rewact.keypoints import EpisodeLabel, load_labels
 from rewact.labels import ProgressLabels, find_label_file, make_reward_labels
 from shared.checkpoint import RUNS, checkpoint_step, find_policy, read_train_config
-from shared.cli import UserError, format_episodes, parse_episodes
+from shared.cli import UserError, format_episodes, parse_episodes, warn
 from shared.episodes import Choice, choose_episodes, episode_lengths, load_meta
 from shared.outcomes import known_outcomes, said_outcomes
 from shared.predict import Loaded, load_with_dataset
@@ -173,7 +172,7 @@ def open_run(
     loaded = load_with_dataset(run.folder, run.meta, run.root, choice.episodes, device, overrides)
     print(f"episodes  {format_episodes(choice.episodes)} ({choice.why})")
     for warning in choice.warnings:
-        print(f"WARNING   {warning}", file=sys.stderr)
+        warn(warning)
     labels, settings = labels_as_trained(loaded.dataset, run.trained_dataset, choice)
     return Opened(run, loaded, choice, labels, settings)
 
