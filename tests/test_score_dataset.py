@@ -265,6 +265,17 @@ def test_cross_fit_resumes_where_it_stopped(score, trainings, data_set, tmp_path
     assert len(read_scores(tmp_path / "scores.parquet")) == 5
 
 
+def test_a_cross_fit_that_has_trained_nothing_takes_other_settings(score, trainings, data_set, tmp_path):
+    arguments = ["--dataset-repo-id", REPO_ID, "--dataset-root", data_set, "--cross-fit", 2]
+    arguments += ["--output", tmp_path / "scores.parquet"]
+    trainings.code = 1
+    with pytest.raises(UserError, match="fold-0 failed with code 1"):
+        score(*arguments, "--args=--batch_size=-1")
+    trainings.code = 0
+    score(*arguments)
+    assert len(read_scores(tmp_path / "scores.parquet")) == 5
+
+
 def test_a_cross_fit_does_not_go_on_after_the_labels_changed(score, trainings, data_set, tmp_path):
     labels = tmp_path / "labels.json"
     labels.write_text("{}")

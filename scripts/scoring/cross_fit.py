@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from shared.checkpoint import read_json
 from shared.children import run_lerobot
-from shared.cli import UserError, format_episodes
+from shared.cli import UserError, format_episodes, warn
 from shared.console import STOPPED
 from shared.episodes import episode_lengths
 from shared.training import make_command, show
@@ -52,7 +52,7 @@ def check_extra(extra: list[str]) -> None:
         if name in names:
             raise UserError(f"--cross-fit sets --{name} for every training run: take it out of --args.")
     if "policy.path" in names:
-        print("WARNING   --policy.path: what that policy had seen is not left out.")
+        warn("--policy.path: what that policy had seen is not left out.")
 
 
 def label_hash(meta: LeRobotDatasetMetadata, extra: list[str]) -> str | None:
@@ -66,9 +66,13 @@ def label_hash(meta: LeRobotDatasetMetadata, extra: list[str]) -> str | None:
 
 
 def check_plan(folder: Path, plan: dict[str, Any]) -> None:
-    """Write down what is being done in `folder`, or refuse to go on with something else."""
+    """Write down what is being done in `folder`, or refuse to go on with something else.
+
+    A folder in which no policy has got as far as a checkpoint takes new settings: nothing of the old ones is kept.
+    """
     file = folder / "plan.json"
-    if file.is_file():
+    begun = [*folder.glob("fold-*/checkpoints/last"), *folder.glob("fold-*.parquet")]
+    if file.is_file() and begun:
         before = read_json(file)
         if changed := [key for key in plan if before.get(key) != plan[key]]:
             raise UserError(
