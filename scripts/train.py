@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from shared.children import run_lerobot
-from shared.cli import Parser, run_cli
+from shared.cli import Parser, UserError, run_cli, say_next
 from shared.training import given_flags, make_command, make_flags, show
 
 
@@ -55,6 +55,15 @@ def resumed_run(config: Path | None, extra: list[str]) -> Path | None:
     return next((folder.parent for folder in config.parents if folder.name == "checkpoints"), None)
 
 
+def check_output(command: list[str]) -> None:
+    """Refuse a folder that is there already, as lerobot-train does, but before the dataset is read."""
+    output = next(
+        (arg.split("=", 1)[1] for arg in reversed(command) if arg.startswith("--output_dir=")), None
+    )
+    if output is not None and Path(output).is_dir() and "--resume=true" not in command:
+        raise UserError(f"OUTPUT={output} is there already: name another folder, or remove it.")
+
+
 def main() -> None:
     args = parse_args()
     extra = shlex.split(args.args)
@@ -62,6 +71,7 @@ def main() -> None:
     config = config_path(extra)
     flags = make_flags(*given) if config is None else given_flags(*given)
     command, flags = make_command(flags, extra)
+    check_output(command)
     print(show(command), flush=True)
 
     code = run_lerobot(command)
@@ -71,9 +81,12 @@ def main() -> None:
     if run is not None:
         checkpoint = run / "checkpoints" / "last" / "pretrained_model"
         print(f"\nCheckpoint: {checkpoint}")
-        print(
-            f"Next, see its reward on held-out episodes: make visualise POLICY={shlex.quote(str(checkpoint))}"
-        )
+        if (checkpoint / "adapter_config.json").is_file():
+            say_next("merge the PEFT adapters into the policy (merge_and_unload of the peft library).")
+        else:
+            say_next(
+                f"see its reward on held-out episodes: make visualise POLICY={shlex.quote(str(checkpoint))}"
+            )
 
 
 if __name__ == "__main__":

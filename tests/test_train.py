@@ -100,6 +100,21 @@ def test_next_command_is_printed(monkeypatch, capsys):
     assert "make visualise POLICY='runs/a b/checkpoints/last/pretrained_model'" in out
 
 
+def test_adapters_are_merged_before_their_reward_is_drawn(monkeypatch, capsys, tmp_path):
+    checkpoint = tmp_path / "run" / "checkpoints" / "last" / "pretrained_model"
+    monkeypatch.setattr(train, "run_lerobot", lambda command: write_adapters(checkpoint))
+    monkeypatch.setattr(sys, "argv", ["train.py", "--dataset=me/cups", f"--output={tmp_path / 'run'}"])
+    train.main()
+    out = capsys.readouterr().out
+    assert "merge the PEFT adapters" in out and "make visualise" not in out
+
+
+def write_adapters(checkpoint: Path) -> int:
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "adapter_config.json").write_text("{}")
+    return 0
+
+
 @pytest.mark.parametrize(
     "argv, message",
     [
@@ -107,6 +122,8 @@ def test_next_command_is_printed(monkeypatch, capsys):
         (["--dataset", "me/cups", "--root", "no/such/folder"], "ROOT=no/such/folder"),
         (["--dataset", "me/cups", "--steps", "0"], "STEPS=0"),
         (["--root", "data/cups"], "DATASET="),
+        (["--dataset", "me/cups", "--output", "."], "OUTPUT=. is there already"),
+        (["--dataset", "me/cups", "--args=--output_dir=.."], "OUTPUT=.. is there already"),
     ],
 )
 def test_errors_are_one_line(argv, message):
