@@ -73,7 +73,9 @@ def merge(args: argparse.Namespace) -> dict:
             )
         counts = [int(part) for part in parts]
     episodes = merge_labels(args.merge, counts)
-    print(f"{len(episodes)} labelled episodes: {format_episodes([int(index) for index in episodes])}")
+    print(
+        f"labelled episodes: {format_episodes([int(index) for index in episodes])} ({len(episodes)} in all)"
+    )
     return episodes
 
 
