@@ -111,8 +111,9 @@ benchmark: apply ## measure the reward where the truth is known; hours, it resum
 ## Check
 # The series' own tests are the files it adds under lerobot/tests. They use nothing of LeRobot's conftest,
 # which PyPI's sdist lacks. Both runs happen, whatever the first one says; the last line is pytest's.
+# One thread each: on the tests' small tensors, more threads mostly wait for each other.
 test: apply ## all tests: those that the series adds to LeRobot, and our own (PYTEST_ARGS=)
-	@export HF_HUB_OFFLINE=1; failed=0; \
+	@export HF_HUB_OFFLINE=1 OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}; failed=0; \
 	added=$$($(PATCHES) series-tests) || exit 1; \
 	if [ -n "$$added" ]; then \
 		(cd lerobot && ../$(PYTHON) -m pytest -p no:cacheprovider --noconftest $$added $(PYTEST_ARGS)) || failed=1; \
