@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from shared.cli import UserError
@@ -122,6 +123,49 @@ def test_weights_that_another_training_started_from_are_named(data_set, meta):
     config = {**config_of(data_set, episodes=[0]), "policy": {"pretrained_path": "me/base"}, "resume": False}
     assert "me/base" in choose_episodes(config, meta).warnings[0]
     assert choose_episodes({**config, "resume": True}, meta).warnings == []
+
+
+def save_run(folder: Path, config: dict) -> Path:
+    folder.mkdir()
+    (folder / "train_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_the_episodes_of_the_run_that_a_training_started_from_are_not_held_out(data_set, meta, tmp_path):
+    first = save_run(tmp_path / "first", config_of(data_set, episodes=[0]))
+    second = save_run(
+        tmp_path / "second",
+        config_of(data_set, episodes=[2]) | {"policy": {"pretrained_path": str(first)}, "resume": False},
+    )
+    config = config_of(data_set, episodes=[3]) | {"policy": {"pretrained_path": str(second)}}
+    choice = choose_episodes(config, meta)
+    assert (choice.episodes, choice.trained_on, choice.warnings) == ([1], [0, 2, 3], [])
+    assert choice.train_lengths == [11]  # the filter and the clock know the last training
+
+
+def test_the_episodes_of_a_run_are_known_in_a_dataset_that_its_own_was_merged_into(data_set, meta, tmp_path):
+    merged = make_data_set(tmp_path / "merged", [5, 6, 9, 9], {})
+    other = load_meta("local/first", make_data_set(tmp_path / "first", [5, 6], {}))
+    save_merged_from(merged, [other, meta])
+    choice = choose_episodes(config_of(data_set, episodes=[1]), load_meta("local/merged", merged))
+    assert (choice.episodes, choice.rule, choice.trained_on) == ([0, 1, 2], "held-out", [3])
+
+
+def test_where_the_data_of_the_weights_that_a_training_started_from_is_gone_nobody_knows(
+    data_set, meta, tmp_path
+):
+    first = save_run(tmp_path / "first", config_of(tmp_path / "gone", repo_id="local/other"))
+    config = config_of(data_set, episodes=[3]) | {"policy": {"pretrained_path": str(first)}}
+    choice = choose_episodes(config, meta)
+    assert choice.trained_on == [3] and f"started from {first}" in choice.warnings[0]
+
+
+def test_a_run_that_names_itself_as_its_start_is_read_once(data_set, meta, tmp_path):
+    folder = tmp_path / "run"
+    config = config_of(data_set, episodes=[3]) | {"policy": {"pretrained_path": str(folder)}}
+    save_run(folder, config)
+    choice = choose_episodes(config, meta)
+    assert choice.trained_on == [3] and str(folder) in choice.warnings[0]
 
 
 def test_with_streaming_nothing_is_held_out(data_set, meta):

@@ -18,6 +18,7 @@ from typing import Any
 
 from lerobot.datasets import LeRobotDatasetMetadata
 from lerobot.utils.constants import HF_LEROBOT_HOME
+from shared.checkpoint import read_train_config
 from shared.cli import UserError, format_episodes
 from shared.merged import first_episode
 from shared.old_format import check_version
@@ -121,15 +122,48 @@ def is_trained_dataset(
     return repo_id == meta.repo_id and all(before == now for before, now in pairs), trained
 
 
-def part_of(
-    dataset_config: dict[str, Any], trained: LeRobotDatasetMetadata | None, meta: LeRobotDatasetMetadata
+def trained_in(
+    dataset_config: dict[str, Any],
+    same: bool,
+    trained: LeRobotDatasetMetadata | None,
+    meta: LeRobotDatasetMetadata,
 ) -> list[int]:
-    """The episodes of a dataset that were trained on as a part of the merged dataset `trained`."""
-    first = None if trained is None else first_episode(Path(trained.root), meta)
-    if first is None:
+    """The episodes of a dataset that a run trained on: in this dataset, in one that it was merged into, or as a part of it.
+
+    Args:
+        dataset_config: the `dataset` part of a train_config.json.
+        same, trained: of `is_trained_dataset`.
+        meta: the dataset.
+    """
+    if same:
+        return training_episodes(dataset_config, meta)
+    if trained is None:
         return []
-    in_it = [episode - first for episode in training_episodes(dataset_config, trained)]
-    return [episode for episode in in_it if episode in range(meta.total_episodes)]
+    episodes = training_episodes(dataset_config, trained)
+    if (first := first_episode(Path(meta.root), trained)) is not None:
+        return [episode + first for episode in episodes]
+    if (first := first_episode(Path(trained.root), meta)) is not None:
+        return [episode - first for episode in episodes if episode - first in range(meta.total_episodes)]
+    return []
+
+
+def runs_before(train_config: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The weights that a run started from, those that they were trained from, and so on.
+
+    Returns:
+        Each folder or Hub id with the `dataset` part of its train_config.json, which is empty where it is not known here.
+    """
+    runs: dict[str, dict[str, Any]] = {}
+    while not train_config.get("resume"):
+        start = (train_config.get("policy") or {}).get("pretrained_path")
+        if not start:
+            break
+        if start in runs:  # renamed to the folder of the weights that it started from, which are gone
+            runs[start] = {}
+            break
+        train_config = read_train_config(Path(start)) or {}
+        runs[start] = train_config.get("dataset") or {}
+    return list(runs.items())
 
 
 @dataclass
@@ -194,9 +228,7 @@ def choose_episodes(
         known = True
         same, trained_meta = is_trained_dataset(dataset_config, meta)
         other = not same
-        trained_on = (
-            training_episodes(dataset_config, meta) if same else part_of(dataset_config, trained_meta, meta)
-        )
+        trained_on = trained_in(dataset_config, same, trained_meta, meta)
         train_lengths = None
         if trained_meta is not None or same:
             source = meta if same else trained_meta
@@ -204,11 +236,14 @@ def choose_episodes(
             train_lengths = [lengths[episode] for episode in training_episodes(dataset_config, source)]
 
     warnings = []
-    started_from = (train_config.get("policy") or {}).get("pretrained_path")
-    if started_from and not train_config.get("resume"):
-        warnings.append(
-            f"training started from {started_from}: the episodes that it was trained on are not known here."
-        )
+    for start, dataset in runs_before(train_config):
+        same, of_start = is_trained_dataset(dataset, meta) if dataset else (False, None)
+        if not same and of_start is None:
+            warnings.append(
+                f"training started from {start}: the episodes that it was trained on are not known here."
+            )
+        elif trained_on is not None:
+            trained_on = sorted({*trained_on, *trained_in(dataset, same, of_start, meta)})
     last_three = list(range(max(0, total - 3), total))
     held_out = [episode for episode in range(total) if episode not in set(trained_on or [])]
     if requested is not None:
