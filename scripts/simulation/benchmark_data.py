@@ -122,7 +122,7 @@ def load_truth(root: Path) -> list[dict]:
 
 
 def load_cr5_truth(root: Path) -> list[dict]:
-    """The labels of the CR5 arm's episodes (a folder of cr5_banana, see the README), all of which succeed.
+    """The labels of the CR5 arm's episodes (a folder of cr5_banana, see docs/REAL_ARM.md), all of which succeed.
 
     Per episode: `linear` (N,), the package's own label at its default settings, and `switch` (N,), which rises to 0.5
     at the grasp and to 1 at the release: the first and the last switch of the gripper.
