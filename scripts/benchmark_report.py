@@ -3,7 +3,7 @@
 
     python scripts/benchmark_report.py
 
-Writes docs/benchmark.csv, docs/images/benchmark_*.png and so101_days.png, and the table in docs/REWARD.md. It measures
+Writes docs/benchmark.csv, docs/images/benchmark_*.png and so101_*days.png, and the table in docs/REWARD.md. It measures
 nothing: copy the results of `make benchmark` and `make benchmark-days` into the JSON files first.
 """
 

@@ -34,7 +34,8 @@ TASKS = {
     "window-open-v3": "window-open",
     "cr5_banana": "real arm, banana on plate",
 }
-DRAWN = ("so101-pick-place", "1000")  # the task and the seed that were measured on other days
+# Plots of other days: the task and the seed.
+DRAWN = {"so101_days.png": ("so101-pick-place", "1000"), "so101_show_days.png": ("so101-show", "1000")}
 ROWS = {"clock": "a clock", "original": "the original's head", WITHOUT: "RewACT without evidence"}
 
 
@@ -106,9 +107,10 @@ def draw(images: Path, sources: dict[str, list[Record]]) -> None:
     draw_dots(images / "benchmark_stops.png", shipped, STOPS)
     parts = {name: same_runs(sources, task) for task, name in TASKS.items()}
     draw_dots(images / "benchmark_parts.png", parts, PARTS)
-    days = [
-        record
-        for record in sources[DAYS]
-        if (record.task, record.seed) == DRAWN and record.row in ("clock", WITHOUT, OURS)
-    ]
-    draw_days(images / "so101_days.png", days)
+    for file, run in DRAWN.items():
+        days = [
+            record
+            for record in sources[DAYS]
+            if (record.task, record.seed) == run and record.row in ("clock", WITHOUT, OURS)
+        ]
+        draw_days(images / file, days)
