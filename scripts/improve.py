@@ -235,7 +235,7 @@ def main() -> None:
         calibrate(after, [i for i, outcome in merged_outcomes.items() if outcome.success])
     merged = load_meta(REPO_ID, root)
     columns = compare({"before": before, "after": after}, merged, merged_outcomes, left, args.device)
-    print(f"\nOn {len(held_out)} held-out rollouts and {len(left)} demonstrations:\n{table(columns)}")
+    print(f"\nHeld out (rollouts: {len(held_out)}, demonstrations: {len(left)}):\n{table(columns)}")
     (after / "improvement.json").write_text(json.dumps(columns, indent=1) + "\n")
     print(f"\nCheckpoint: {after}")
     say_next(f"let it run: {rollout_command(after, merged)}")

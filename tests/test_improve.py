@@ -171,7 +171,7 @@ def test_rollouts_make_the_policy_better(journey, demo_dir, monkeypatch, capfd):
     assert changed and all(".reward_head." in key for key in changed)  # the arm acts as before
     assert "not known here" not in errors  # what the first checkpoint was trained on is known
     assert ("is not calibrated" in errors) == (config["reward_stop_threshold"] is None)  # after two steps
-    assert re.search(r"held-out rollouts and 1 demonstrations:\n +before +after\n", output)
+    assert re.search(r"Held out \(rollouts: \d+, demonstrations: 1\):\n +before +after\n", output)
     assert re.search(r"AUROC, failures not stopped \(1\) +\d\.\d\d +\d\.\d\d", output)
     assert "Next, let it run: .venv/bin/lerobot-rollout" in output and "--robot.type=so101_sim" in output
     with pytest.raises(UserError, match="outputs/train/second is there"):
