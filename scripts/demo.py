@@ -61,7 +61,7 @@ def main() -> None:
     if args.policy_path is None:
         if args.output.exists():
             raise UserError(
-                f"{args.output} is there: make demo POLICY={args.output} goes on with it, or remove it."
+                f"{args.output} already exists: make demo POLICY={args.output} goes on with it, or remove it."
             )
         step("1. Record demonstrations by a scripted expert", "make demo-dataset", script("demo_dataset"))
         step(

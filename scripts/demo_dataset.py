@@ -57,7 +57,7 @@ def main() -> None:
     ]
     missing = [each for each in wanted if not is_complete(each, DEMO, args.overwrite)]
     if there := [str(each.root) for each in wanted if each not in missing]:
-        print(f"there already: {' and '.join(there)}")
+        print(f"already complete: {' and '.join(there)}")
     make_datasets(DEMO, missing, args.workers)
     for each in missing:
         print(summarise(each.root))

@@ -189,7 +189,7 @@ def new_folders(name: str, output: Path | None) -> tuple[Path, Path]:
     folder = Path("outputs/improve") / output.name
     for each in (output, folder):
         if each.exists():
-            raise UserError(f"{each} is there: name another run with OUTPUT=, or remove it.")
+            raise UserError(f"{each} already exists: name another run with OUTPUT=, or remove it.")
     return output, folder
 
 

@@ -56,12 +56,12 @@ def resumed_run(config: Path | None, extra: list[str]) -> Path | None:
 
 
 def check_output(command: list[str]) -> None:
-    """Refuse a folder that is there already, as lerobot-train does, but before the dataset is read."""
+    """Refuse a folder that already exists, as lerobot-train does, but before the dataset is read."""
     output = next(
         (arg.split("=", 1)[1] for arg in reversed(command) if arg.startswith("--output_dir=")), None
     )
     if output is not None and Path(output).is_dir() and "--resume=true" not in command:
-        raise UserError(f"OUTPUT={output} is there already: name another folder, or remove it.")
+        raise UserError(f"OUTPUT={output} already exists: name another folder, or remove it.")
 
 
 def main() -> None:

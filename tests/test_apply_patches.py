@@ -678,7 +678,7 @@ def test_bump_clean_and_back(project):
     shutil.rmtree(project.series)
     bump(project, "v0.6.1")
     assert project.patches() == patches
-    assert "is there already" in project.run("--series", "v0.6.0", "bump", "v0.6.1", ok=False)
+    assert "already exists" in project.run("--series", "v0.6.0", "bump", "v0.6.1", ok=False)
     assert project.run("check").count("the same.") == 2
 
 

@@ -147,7 +147,7 @@ def test_complete_datasets_are_left_alone(demo_dir, monkeypatch, capsys):
     before = {path: path.stat().st_mtime_ns for path in demo_dir.rglob("*") if path.is_file()}
     monkeypatch.setattr(simulation_dataset, "choose_mujoco_gl", lambda: pytest.fail("started the simulator"))
     make_demo(monkeypatch, demo_dir)
-    assert re.fullmatch("there already: .* and .*\n", capsys.readouterr().out)
+    assert re.fullmatch("already complete: .* and .*\n", capsys.readouterr().out)
     assert before == {path: path.stat().st_mtime_ns for path in demo_dir.rglob("*") if path.is_file()}
 
 

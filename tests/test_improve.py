@@ -174,7 +174,7 @@ def test_rollouts_make_the_policy_better(journey, demo_dir, monkeypatch, capfd):
     assert re.search(r"Held out \(rollouts: \d+, demonstrations: 1\):\n +before +after\n", output)
     assert re.search(r"AUROC, failures not stopped \(1\) +\d\.\d\d +\d\.\d\d", output)
     assert "Next, let it run: .venv/bin/lerobot-rollout" in output and "--robot.type=so101_sim" in output
-    with pytest.raises(UserError, match="outputs/train/second is there"):
+    with pytest.raises(UserError, match="outputs/train/second already exists"):
         improve.main()
 
 

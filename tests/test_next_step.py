@@ -106,7 +106,7 @@ def test_recorded_rollouts_stay(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "args, message",
     [
-        (["--output", "run"], "run is there: make demo POLICY=run goes on with it, or remove it."),
+        (["--output", "run"], "run already exists: make demo POLICY=run goes on with it, or remove it."),
         (["--rollouts", "0"], "--rollouts"),
     ],
 )

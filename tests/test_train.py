@@ -122,8 +122,8 @@ def write_adapters(checkpoint: Path) -> int:
         (["--dataset", "me/cups", "--root", "no/such/folder"], "ROOT=no/such/folder"),
         (["--dataset", "me/cups", "--steps", "0"], "STEPS=0"),
         (["--root", "data/cups"], "DATASET="),
-        (["--dataset", "me/cups", "--output", "."], "OUTPUT=. is there already"),
-        (["--dataset", "me/cups", "--args=--output_dir=.."], "OUTPUT=.. is there already"),
+        (["--dataset", "me/cups", "--output", "."], "OUTPUT=. already exists"),
+        (["--dataset", "me/cups", "--args=--output_dir=.."], "OUTPUT=.. already exists"),
     ],
 )
 def test_errors_are_one_line(argv, message):

@@ -12,7 +12,7 @@ cmd_bump() {
   name=$(name_of "$commit")
   shown=${output:-patches/$name}
   output=${output:-$ROOT/patches/$name}
-  [ "$shown" = "$output" ] || [ ! -d "$output" ] || die "$shown is there already." "To look at it:  $(next "--series $name check")"
+  [ "$shown" = "$output" ] || [ ! -d "$output" ] || die "$shown already exists." "To look at it:  $(next "--series $name check")"
 
   merge_series "$old" "$commit"
   report_all "$old" "$commit"
