@@ -93,10 +93,10 @@ def test_another_day_changes_the_images_and_not_what_the_arm_does(day):
     difference = np.abs(
         changed[0]["observation.images.front"] - same[0]["observation.images.front"].astype(float)
     )
-    assert (difference.mean() > 0.3) == (day != "block outside")  # from the first image on
+    assert (difference.mean() > 0.3) == (day != "object outside")  # from the first image on
     low, high = np.array(BLOCKS)
     outside = np.maximum(low - plan.block, plan.block - high).max()
-    assert (0.019 < outside < 0.041) if day == "block outside" else outside <= 0
+    assert (0.019 < outside < 0.041) if day == "object outside" else outside <= 0
 
 
 def test_simplified_triangles_keep_their_shape():

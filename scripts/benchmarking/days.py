@@ -72,7 +72,7 @@ def measure_days(
         name: of the task.
         seed: of the training runs.
         output: the benchmark's folder.
-        days: names in `simulation.days`, besides the same day.
+        days: names in `lerobot_robot_so101_sim.days`, besides the same day.
         variants: as in `measure`.
     Returns:
         {day: {row: {metric: value}}}.

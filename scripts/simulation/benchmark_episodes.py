@@ -39,6 +39,7 @@ TOUCHED = 0.25  # how far a miss may move the object by chance, as a fraction of
 BACK_HOME = 0.012  # metres within which the hand of drawer-open-close is back where it started
 SUCCESS_PHASE = 0.95  # the earliest phase of a success
 SUCCESS_DELAY = 0.25  # seconds after the motion's end, at most: the hand lags behind its commands
+CUPS = (0.3, 0.45), (0.38, 0.6)  # range of places for a cup: beside the workspace
 STILL = 3e-4  # radians and metres; 0.3 mm at the end of the arm is a thirtieth of a pixel of 96
 STUCK = 1e6  # damping of an object that must not move; a drawer's own is 2
 
@@ -51,6 +52,7 @@ def model_restored(model):
         model.geom_conaffinity,
         model.dof_damping,
         model.light_diffuse,
+        model.light_dir,
         model.cam_quat,
     ]
     arrays += [model.vis.headlight.diffuse, model.vis.headlight.ambient]
@@ -97,29 +99,51 @@ class Judge:
 
 
 class Camera:
-    """LeRobot's own observations, with an image that is drawn again when something has moved."""
+    """LeRobot's own observations, with an image that is drawn again when something has moved.
 
-    def __init__(self, env):
-        self.env, self.qpos, self.observation = env, None, None
+    Args:
+        env: the environment.
+        cup: (2,) where a cup stands, None without one. It is drawn, and nothing can touch it.
+    """
+
+    def __init__(self, env, cup: np.ndarray | None = None):
+        self.env, self.cup = env, cup
+        self.qpos: np.ndarray | None = None
+        self.observation: dict = {}
 
     def __call__(self, raw: np.ndarray) -> dict:
         qpos = self.env._env.data.qpos
         if self.qpos is None or np.abs(qpos - self.qpos).max() > STILL:
+            if self.cup is not None:
+                self._add_cup(*self.cup)
             self.qpos, self.observation = qpos.copy(), self.env._format_raw_obs(raw)
         return self.observation | {"agent_pos": raw[:4]}
+
+    def _add_cup(self, x: float, y: float) -> None:
+        """Have a cup drawn in the next image."""
+        import mujoco
+
+        radius, height = 0.04, 0.1
+        self.env._env.mujoco_renderer._get_viewer("rgb_array").add_marker(
+            type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+            size=np.array([radius, height / 2, 0]),
+            pos=np.array([x, y, height / 2]),
+            rgba=np.array([0.2, 0.45, 0.25, 1]),
+        )
 
 
 def play_motion(env, plan: BenchmarkPlan, motion: Motion, draw: bool) -> tuple[list[dict], dict[str, list]]:
     """The frames of an episode, none without `draw`, and its truth: a list for each of TRUTHS."""
     simulator, model = env._env, env._env.model
     raw = place(env, plan, plan.seed)
-    judge, camera = Judge(plan, simulator), Camera(env)
+    judge = Judge(plan, simulator)
     slips = plan.fraction * motion.travel if plan.variant == "slip" else np.inf
     frames, truth = [], []
     day, rng = DAYS[plan.day], np.random.default_rng(plan.seed)
     with model_restored(model):
         if draw:
             change_scene(model, simulator.data, day, rng)
+        camera = Camera(env, rng.uniform(*CUPS) if day.cup else None)
         if plan.variant == "pinned":
             let_go(plan, model)
             model.dof_damping[model.jnt_dofadr[-1] :] = STUCK

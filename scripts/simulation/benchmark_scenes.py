@@ -4,12 +4,18 @@ drawer-open-close is a task of our own that ends as it begins: Meta-World's expe
 round, pushes it shut and returns to where it started.
 """
 
+import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
+from lerobot_robot_so101_sim.days import DAYS
 
 from simulation.environment import check_simulator, make_env, reset_simulator
-from simulation.generator import Plan, expert
+from simulation.generator import expert
+
+if TYPE_CHECKING:
+    from simulation.benchmark_plans import BenchmarkPlan
 
 DRAWER, PICK_PLACE, CYCLE = "drawer-open-v3", "pick-place-v3", "drawer-open-close"
 FIXTURES = (DRAWER, "door-open-v3", "window-open-v3")  # what opens on a joint
@@ -32,14 +38,35 @@ def make_simulator(task: str, image_size: int):
     return env
 
 
-def place(env, plan: Plan, seed: int) -> np.ndarray:
+@contextlib.contextmanager
+def places_outside(simulator, distance: tuple[float, float], seed: int) -> Iterator[None]:
+    """Resets in this context put the object beyond one side of its usual range, by a distance between the two given."""
+    usual = simulator._random_reset_space
+    low, high = usual.low.copy(), usual.high.copy()
+    rng = np.random.default_rng(seed)
+    side = rng.choice(np.flatnonzero(high[:2] > low[:2]))
+    near, far = distance
+    if rng.integers(2):
+        low[side], high[side] = high[side] + near, high[side] + far
+    else:
+        low[side], high[side] = low[side] - far, low[side] - near
+    simulator._random_reset_space = type(usual)(low, high, dtype=usual.dtype)
+    try:
+        yield
+    finally:
+        simulator._random_reset_space = usual
+
+
+def place(env, plan: "BenchmarkPlan", seed: int) -> np.ndarray:
     """Reset with the hand at the plan's start, or as near as it may go; the simulator's observation (39,)."""
     import mujoco
 
     simulator = env._env
+    outside = DAYS[plan.day].outside
     home = simulator.init_config["hand_init_pos"]
     start = np.clip(home + np.array(plan.start), simulator.mocap_low, simulator.mocap_high) - home
-    reset_simulator(env, seed, tuple(start))
+    with places_outside(simulator, outside, seed) if any(outside) else contextlib.nullcontext():
+        reset_simulator(env, seed, tuple(start))
     # The simulator knows where the object stands now only after its next step, so LeRobot's first image shows it where
     # it stood before. This computes the positions, and changes nothing else.
     mujoco.mj_kinematics(simulator.model, simulator.data)

@@ -5,7 +5,7 @@ import functools
 
 import numpy as np
 from lerobot_robot_so101_sim.arm import NAMES, Arm, to_units
-from lerobot_robot_so101_sim.days import DAYS, SAME, change_image, change_scene
+from lerobot_robot_so101_sim.days import DAYS, SAME, change_image
 
 from simulation.generator import Format, Recipe
 from simulation.so101.motions import Motion, plan_motion
@@ -45,7 +45,7 @@ def play_motion(arm: Arm, plan: SO101Plan, motion: Motion, draw: bool) -> tuple[
     home, block, goal = motion.commands[0, :5], np.array(plan.block), np.array(plan.goal)
     day, rng = DAYS[plan.day], np.random.default_rng(plan.seed)
     arm.reset(block, goal if plan.task == PICK_PLACE else None, home)
-    change_scene(arm.model, arm.data, day, rng)
+    arm.change_scene(day, rng)
     if plan.kind == "pinned":
         arm.pin()
     frames: list[dict] = []

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lerobot_robot_so101_sim.days import Day, change_scene
 from lerobot_robot_so101_sim.scene import FAR, PADS, make_model
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll")
@@ -13,6 +14,8 @@ NAMES = [f"{joint}.pos" for joint in (*JOINTS, "gripper")]  # as LeRobot's so101
 HOME = np.array([0, -1.2, 1.2, 0.9, 0.0])  # radians
 CLOSED, HALF_OPEN, OPEN = -0.17, 0.3, 0.9  # of the gripper's joint, radians
 BLOCK = 0.02  # metres, the height of the block's middle
+# Range of places for a cup: behind the workspace, in the view of every camera that does not move, out of the arm's way.
+CUPS = (0.3, -0.2), (0.36, -0.12)
 REACHED = 0.006  # metres within which the inverse kinematics has to end
 RESTORED = (
     "geom_contype", "geom_conaffinity", "dof_damping", "geom_pos", "cam_quat", "light_dir", "light_diffuse",
@@ -94,6 +97,15 @@ class Arm:
     def put_plate(self, place: Sequence[float] | np.ndarray) -> None:
         """Put the plate to a (2,) place on the table."""
         self.model.geom_pos[self.model.geom("plate").id][:2] = place
+
+    def change_scene(self, day: Day, rng: np.random.Generator) -> None:
+        """Make the scene, which was just reset, that of a day."""
+        import mujoco
+
+        change_scene(self.model, self.data, day, rng)
+        if day.cup:
+            self.model.geom_pos[self.model.geom("cup").id][:2] = rng.uniform(*CUPS)
+            mujoco.mj_kinematics(self.model, self.data)  # for the first image; nothing moves
 
     def notice(self) -> None:
         """Compute positions and contacts anew, after something was put elsewhere and before time goes on."""

@@ -12,12 +12,12 @@ class Day:
 
     Attributes:
         light: (3,) factors on the red, green and blue light.
-        lamp: (3,) direction of the lamp's light, None for the usual one.
+        lamp: (3,) direction of the light of every lamp, None for the usual ones.
         bump: degrees by which every camera has turned, about a random axis.
         cup: whether a cup stands on the table that no demonstration had.
         noise: standard deviation of the images' noise, in grey levels.
         jpeg: quality at which the images were compressed, None for not at all.
-        outside: range in metres by which the block starts outside of the demonstrations' range.
+        outside: range in metres by which the object starts outside of the demonstrations' range.
     """
 
     light: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -40,11 +40,8 @@ DAYS = {
     "new object": Day(cup=True),
     "noise, compression": Day(noise=9.0, jpeg=35),
     "darker, camera bumped": Day(light=(0.8, 0.8, 0.8), bump=(1.0, 2.0)),
-    "block outside": Day(outside=(0.02, 0.04)),
+    "object outside": Day(outside=(0.02, 0.04)),
 }
-
-# Days that need nothing in the scene but lights and cameras: for every simulator.
-ANYWHERE = [name for name, day in DAYS.items() if not (day.cup or day.lamp or any(day.outside))]
 
 
 def draw_outside(
@@ -62,7 +59,7 @@ def draw_outside(
 
 
 def change_scene(model, data, day: Day, rng: np.random.Generator) -> None:
-    """Make the scene of a simulator, which was just reset, that of a day."""
+    """Make lights and cameras of a simulator, which was just reset, those of a day."""
     import mujoco
 
     light = np.array(day.light, np.float32)
@@ -70,16 +67,13 @@ def change_scene(model, data, day: Day, rng: np.random.Generator) -> None:
     model.vis.headlight.diffuse[:] *= light
     model.vis.headlight.ambient[:] *= light
     if day.lamp is not None:
-        model.light_dir[model.light("lamp").id] = np.array(day.lamp) / np.linalg.norm(day.lamp)
+        model.light_dir[:] = np.array(day.lamp) / np.linalg.norm(day.lamp)
     for camera in range(model.ncam):
         axis = rng.normal(size=3)
         turn, turned = np.zeros(4), np.zeros(4)
         mujoco.mju_axisAngle2Quat(turn, axis / np.linalg.norm(axis), np.radians(rng.uniform(*day.bump)))
         mujoco.mju_mulQuat(turned, model.cam_quat[camera], turn)
         model.cam_quat[camera] = turned
-    if day.cup:
-        # behind the workspace, in the view of every camera that does not move, and out of the arm's way
-        model.geom_pos[model.geom("cup").id][:2] = rng.uniform((0.3, -0.2), (0.36, -0.12))
     # for the first image; nothing moves
     mujoco.mj_kinematics(model, data)
     mujoco.mj_camlight(model, data)

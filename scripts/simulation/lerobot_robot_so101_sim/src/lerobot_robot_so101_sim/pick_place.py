@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lerobot_robot_so101_sim.arm import HOME, Arm
-from lerobot_robot_so101_sim.days import DAYS, change_image, change_scene, draw_outside
+from lerobot_robot_so101_sim.days import DAYS, change_image, draw_outside
 from lerobot_robot_so101_sim.scene import FAR
 
 TASK = "Put the cube onto the plate"
@@ -135,7 +135,7 @@ class PickPlace:
 
     def _change_scene(self) -> None:
         # the same seed every time: cameras that were bumped stay as they are
-        change_scene(self.arm.model, self.arm.data, self.day, np.random.default_rng([self.seed, 2]))
+        self.arm.change_scene(self.day, np.random.default_rng([self.seed, 2]))
 
     def _is_time(self) -> bool:
         if self.failure == "slip":
