@@ -66,7 +66,8 @@ def rows_of(sources: dict[str, list[Record]], task: str) -> list[Rows]:
 
 def as_shipped(sources: dict[str, list[Record]], task: str) -> Rows:
     """RewACT as it ships, or without evidence where only that was measured, and what it is compared with."""
-    rows = {row: metrics for rows in rows_of(sources, task) for row, metrics in rows.items()}
+    found = rows_of(sources, task)
+    rows = {row: metrics for rows in found for row, metrics in rows.items()} | original_of(found)
     left_out = (ALONE, WITHOUT) if OURS in rows else (ALONE,)
     return {row: metrics for row, metrics in rows.items() if row not in left_out}
 
@@ -74,8 +75,12 @@ def as_shipped(sources: dict[str, list[Record]], task: str) -> Rows:
 def same_runs(sources: dict[str, list[Record]], task: str) -> Rows:
     """The parts of RewACT, all from the same training runs, and what they are compared with."""
     found = rows_of(sources, task)
-    original = {row: metrics for row, metrics in found[0].items() if row == "original"}
-    return {row: metrics for row, metrics in (found[-1] | original).items() if row != "newer head"}
+    return {row: metrics for row, metrics in (found[-1] | original_of(found)).items() if row != "newer head"}
+
+
+def original_of(found: list[Rows]) -> Rows:
+    """The original's head from the first file that has it: the others' one run is there for the other days."""
+    return next(({"original": rows["original"]} for rows in found if "original" in rows), {})
 
 
 def table_of_tasks(sources: dict[str, list[Record]]) -> str:
@@ -111,6 +116,6 @@ def draw(images: Path, sources: dict[str, list[Record]]) -> None:
         days = [
             record
             for record in sources[DAYS]
-            if (record.task, record.seed) == run and record.row in ("clock", WITHOUT, OURS)
+            if (record.task, record.seed) == run and record.row in ("clock", "original", WITHOUT, OURS)
         ]
         draw_days(images / file, days)
