@@ -131,6 +131,20 @@ def test_heads_are_compared_on_what_the_policy_reads(small):
     np.testing.assert_allclose(rewards, alone[tokens.frames], atol=1e-5)
 
 
+def test_heads_are_followed_as_the_policy_follows_its_own(small, monkeypatch):
+    root, folder = small
+    policy, preprocessor, _ = load_policy(folder)
+    monkeypatch.setattr(heads, "EVERY", 1)
+    (frames,) = read_episodes(root, [1])
+    tokens, position = heads.read(policy, preprocessor, frames)
+    head = heads.ObservationHead(policy.config, position).eval()
+    head.load_state_dict(policy.model.reward_head.state_dict())
+    with torch.no_grad():
+        rewards = heads.follow(head, head.logits(tokens, torch.arange(len(tokens.frames))), tokens)
+    expected = predict(policy, preprocessor, [frames])["ours, without evidence"][0]
+    np.testing.assert_allclose(rewards, expected, atol=1e-5)
+
+
 def test_action_error_is_that_of_the_actions(small, monkeypatch):
     root, folder = small
     policy, preprocessor, postprocessor = load_policy(folder)

@@ -1,8 +1,8 @@
 """Reward heads on one frozen trunk: what each part of the head does, and what labelled failures do.
 
 The trunk is that of the benchmark's "ours", whose own head helped to shape it, so these are ablations of the head
-and no full training runs. Every head is trained for the same steps on the same frames, and judged by the reward of one
-frame alone.
+and no full training runs. Every head is trained for the same steps on the same frames. It is judged by the reward of one
+frame alone, and by that of the filter, which is fitted to the same labels.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,9 @@ from benchmarking.recordings import Frames, read_episodes
 from benchmarking.runs import checkpoint_of, run_folder
 from benchmarking.tasks import simulated_task
 from rewact.evaluation import auroc
-from rewact.head import DecoderRewardHead, RewardHead
+from rewact.head import DecoderRewardHead, RewardEvidence, RewardHead
 from rewact.progress import progress_reward
+from rewact.tracker import FilterTracker
 
 EVERY = 4  # a head looks at every fourth frame
 STEPS = 800
@@ -140,24 +141,42 @@ def failed_at(truth: dict) -> int:
     return int(since + NOTICED_S * FPS)
 
 
-def progress_label(tokens: Tokens, length: int) -> np.ndarray:
-    """The labels (T,) of an episode that succeeds, `length` frames long."""
-    return progress_reward(tokens.frames, length, 0.05, 0.95)
+def progress_label(length: int) -> np.ndarray:
+    """The labels (length,) of an episode that succeeds."""
+    return progress_reward(np.arange(length), length, 0.05, 0.95)
 
 
-def failure_label(tokens: Tokens, truth: dict) -> np.ndarray:
-    """The labels (T,) of an episode that fails: progress as if it succeeded, and 0 from the failure on."""
-    label = progress_label(tokens, len(truth["phase"]))
-    return np.where(tokens.frames < failed_at(truth), label, 0)
+def failure_label(truth: dict) -> np.ndarray:
+    """The labels (N,) of an episode that fails: progress as if it succeeded, and 0 from the failure on."""
+    label = progress_label(len(truth["phase"]))
+    return np.where(np.arange(len(label)) < failed_at(truth), label, 0)
 
 
+@torch.no_grad()
 def judge(head: nn.Module, held_out: list[tuple[Tokens, dict]]) -> dict[str, float | None]:
-    """The metrics of a head on held-out episodes, given as tokens and truth."""
-    with torch.no_grad():
-        rewards = [
-            head.value(head.logits(tokens, torch.arange(len(tokens.frames)))).numpy()
-            for tokens, _ in held_out
+    """The metrics of a head on held-out episodes, given as tokens and truth. Those of the filter end in "_filter"."""
+    logits = [head.logits(tokens, torch.arange(len(tokens.frames))) for tokens, _ in held_out]
+    metrics = metrics_of([head.value(each).numpy() for each in logits], held_out)
+    if isinstance(head, RewardHead):
+        filtered = [follow(head, each, tokens) for each, (tokens, _) in zip(logits, held_out, strict=True)]
+        metrics |= {f"{name}_filter": value for name, value in metrics_of(filtered, held_out).items()}
+    return metrics
+
+
+def follow(head: RewardHead, logits: Tensor, tokens: Tokens) -> np.ndarray:
+    """The rewards (T,) of the head's filter along an episode with (T, n_bins) logits."""
+    tracker = FilterTracker(head)
+    steps = np.diff(tokens.frames, prepend=-1)
+    return np.array(
+        [
+            float(tracker(RewardEvidence(row[None]), int(step)))
+            for row, step in zip(logits, steps, strict=True)
         ]
+    )
+
+
+def metrics_of(rewards: list[np.ndarray], held_out: list[tuple[Tokens, dict]]) -> dict[str, float | None]:
+    """The metrics of the rewards (T,) of held-out episodes."""
     final = {
         kind: [r[-1] for r, (_, truth) in zip(rewards, held_out, strict=True) if truth["kind"] == kind]
         for kind in ("success", *KINDS)
@@ -208,15 +227,17 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, dict]:
     for frames, truth in zip(read_episodes(labelled / "failures"), records, strict=True):
         if truth["kind"] in KINDS:
             failures[truth["kind"]].append((read(policy, preprocessor, frames)[0], truth))
-    labels = [
-        progress_label(tokens, length)
-        for tokens, length in zip(demonstrations, task.train_lengths, strict=True)
-    ]
+    labels = [progress_label(length) for length in task.train_lengths]
     config = policy.config
 
     def fit(make: Callable[[], nn.Module], shown: list[Tokens], labels: list[np.ndarray]) -> nn.Module:
+        """Fit a head, and its filter if it has one, to the frames shown of episodes with these labels (N,)."""
         torch.manual_seed(seed)
-        return train(make(), join(shown), torch.from_numpy(np.concatenate(labels)).float())
+        seen = [label[tokens.frames] for label, tokens in zip(labels, shown, strict=True)]
+        head = train(make(), join(shown), torch.from_numpy(np.concatenate(seen)).float())
+        if isinstance(head, RewardHead):
+            head.filter.fit([torch.from_numpy(label) for label in labels])
+        return head
 
     heads: dict[str, Callable[[], nn.Module]] = {
         "decoder query, squared error (the original's)": lambda: DecoderHead(config),
@@ -234,7 +255,7 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, dict]:
         head = fit(
             heads[OURS],
             demonstrations + [tokens for tokens, _ in known],
-            labels + [failure_label(*failure) for failure in known],
+            labels + [failure_label(truth) for _, truth in known],
         )
         name = f"ours, and {n} labelled failure{'s' * (n > 1)} of each kind"
         rows[name] = judge(head, held_out)
@@ -245,9 +266,11 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, dict]:
 def table(rows: dict[str, dict]) -> str:
     """The metrics by head."""
     columns = {"mae": "MAE", "auroc_ghost": "AUROC ghost", "auroc_miss": "AUROC miss",
-        "final_success": "final, success", "final_ghost": "final, ghost", "final_miss": "final, miss"}  # fmt: skip
+        "final_success": "final, success", "final_ghost": "final, ghost", "final_miss": "final, miss",
+        "mae_filter": "filter: MAE", "auroc_ghost_filter": "AUROC ghost", "auroc_miss_filter": "AUROC miss"}  # fmt: skip
     lines = ["| head | " + " | ".join(columns.values()) + " |", "|---" * (len(columns) + 1) + "|"]
     lines += [
-        f"| {row} | " + " | ".join(f"{f[key]:.3f}" for key in columns) + " |" for row, f in rows.items()
+        f"| {row} | " + " | ".join(f"{f[key]:.3f}" if key in f else "" for key in columns) + " |"
+        for row, f in rows.items()
     ]
     return "\n".join(lines) + "\n"
