@@ -143,7 +143,7 @@ def failed_at(truth: dict) -> int:
 
 def progress_label(length: int) -> np.ndarray:
     """The labels (length,) of an episode that succeeds."""
-    return progress_reward(np.arange(length), length, 0.05, 0.95)
+    return progress_reward(np.arange(length), length)
 
 
 def failure_label(truth: dict) -> np.ndarray:

@@ -291,7 +291,7 @@ def measure_visualise(
     loaded = Loaded(policy, preprocessor, opened, inputs)
     rows = rows_of_episode(opened, 0)
     alone = rows[:: -(-len(rows) // ALONE)]
-    label = progress_reward(np.arange(len(rows)), len(rows), 0.05, 0.95)
+    label = progress_reward(np.arange(len(rows)), len(rows))
 
     def draw() -> None:
         draw_episode(loaded, 0, folder / "episode", Caption("speed", "benchmark"), label)

@@ -120,15 +120,12 @@ def load_cr5_truth(root: Path) -> list[dict]:
     Per episode: `linear` (N,), the package's own label at its default settings, and `switch` (N,), which rises to 0.5
     at the grasp and to 1 at the release: the first and the last switch of the gripper.
     """
-    from lerobot.configs.default import DatasetConfig
     from rewact.progress import progress_reward
 
     episodes = []
     for index, event in json.loads((Path(root) / "events.json").read_text()).items():
         frames, switches = np.arange(event["length"]), event["gripper_switches"]
-        linear = progress_reward(
-            frames, event["length"], DatasetConfig.reward_start_pct, DatasetConfig.reward_end_pct
-        )
+        linear = progress_reward(frames, event["length"])
         switch = np.interp(frames, [0, switches[0], switches[-1]], [0, 0.5, 1])
         episode = {"episode": int(index), "length": event["length"]}
         episodes.append(episode | {"linear": linear, "switch": switch})
