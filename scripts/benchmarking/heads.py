@@ -16,11 +16,11 @@ from shared.checkpoint import load_policy
 from shared.cli import UserError
 from shared.metrics import mae
 from shared.predict import observe
-from simulation.benchmark_data import load_truth, make_task
-from simulation.environment import FPS
+from simulation.benchmark_data import load_truth
 from torch import Tensor, nn
 
 from benchmarking.curves import BATCH_SIZE
+from benchmarking.labelled import KINDS, LABELLED, failed_at, failures_to_label
 from benchmarking.recordings import Frames, read_episodes
 from benchmarking.runs import checkpoint_of, run_folder
 from benchmarking.tasks import simulated_task
@@ -31,10 +31,6 @@ from rewact.tracker import FilterTracker
 
 EVERY = 4  # a head looks at every fourth frame
 STEPS = 800
-LABELLED = (1, 3, 6, 12)  # failures of each kind that are labelled; none of them is held out
-KINDS = ("ghost", "miss")  # the failures that the arm's pose does not give away
-NOTICED_S = 0.5  # seconds after which a person notices
-MOVES = 1e-4  # metres in a frame, 8 mm in a second
 OURS = "observation tokens, squared error and bins (ours)"
 
 
@@ -128,19 +124,6 @@ def join(episodes: list[Tokens]) -> Tokens:
     )
 
 
-def failed_at(truth: dict) -> int:
-    """The frame in which a person would notice the failure: soon after the object should have moved on.
-
-    That is after it has moved for the last time, after the hand has reached it, or after half of the motion. Up to then a
-    failure looks like a success, and a label of 0 would contradict those of the successes.
-    """
-    moved = np.flatnonzero(np.diff(truth["object_travel"]) > MOVES)[-1:] + 1
-    near = np.flatnonzero(truth["stage"] >= 1)
-    half = np.flatnonzero(truth["phase"] >= 0.5)
-    since = np.concatenate([moved, near, half])[0]
-    return int(since + NOTICED_S * FPS)
-
-
 def progress_label(length: int) -> np.ndarray:
     """The labels (length,) of an episode that succeeds."""
     return progress_reward(np.arange(length), length)
@@ -220,11 +203,9 @@ def measure(name: str, seed: int, folder: Path) -> dict[str, dict]:
         for frames, truth in zip(task.read_held_out(), task.truth, strict=True)
         if truth["kind"] in ("success", *KINDS)
     ]
-    labelled = folder / "data" / name / "labelled"
-    make_task(name, labelled, train=0, success=0, failures=max(LABELLED), seed=1)
+    labelled = failures_to_label(name, folder)
     failures: dict[str, list[tuple[Tokens, dict]]] = {kind: [] for kind in KINDS}
-    records = load_truth(labelled / "failures")
-    for frames, truth in zip(read_episodes(labelled / "failures"), records, strict=True):
+    for frames, truth in zip(read_episodes(labelled), load_truth(labelled), strict=True):
         if truth["kind"] in KINDS:
             failures[truth["kind"]].append((read(policy, preprocessor, frames)[0], truth))
     labels = [progress_label(length) for length in task.train_lengths]
