@@ -49,11 +49,11 @@ def join(demonstrations: Path, failures: Path, folder: Path) -> Path:
     root = folder / "dataset"
     if not (root / REWARD_LABELS_PATH).is_file():  # it is written last
         shutil.rmtree(folder, ignore_errors=True)
-        shown = LeRobotDatasetMetadata("local/train", root=demonstrations)
-        merge(shown, LeRobotDatasetMetadata("local/failures", root=failures), folder)
+        demos = LeRobotDatasetMetadata("local/train", root=demonstrations)
+        merge(demos, LeRobotDatasetMetadata("local/failures", root=failures), folder)
         truth = load_truth(failures)
         labels = {i: {"failed_at": failed_at(e)} for i, e in enumerate(truth) if e["kind"] in KINDS}
-        save_labels(root, {}, labels, shown.total_episodes)
+        save_labels(root, {}, labels, demos.total_episodes)
     return root
 
 
