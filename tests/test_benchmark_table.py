@@ -10,7 +10,7 @@ from benchmarking import measuring
 from benchmarking.dots import STOPS, draw_dots
 from benchmarking.measuring import measure_actions
 from benchmarking.report import csv_of, fill_page, load
-from benchmarking.results import as_csv, on_same_day, over_seeds, over_tasks, records, table_of
+from benchmarking.results import as_csv, on_same_day, over_seeds, over_tasks, records, table_of, table_of_days
 from PIL import Image
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -52,6 +52,23 @@ def test_rates_are_counts_where_the_number_of_episodes_is_known():
     assert (
         spread["seed"] == "spread" and spread["false_stops"] == "0.0884" and spread["false_stops_low"] == ""
     )
+
+
+def test_the_lowest_and_the_highest_figure_of_several_days():
+    counted = [
+        {"mae": mae, "auroc_final_pinned": 0.25, "auroc_final_slip": 0.75, "auroc_final_miss": miss,
+         "n_failures": 40, "false_stops": 0.5, "n_success": 20, "missed_stops": missed}
+        for mae, miss, missed in ((0.0321, 1.0, 0.05), (0.0444, None, 0.25), (0.04, 0.995, 0.0))
+    ]  # fmt: skip
+    other = [{"mae": 0.1, "false_stops": 0.125}, {"mae": 0.1, "false_stops": 0.5}]
+    text = table_of_days(
+        {("door", "a clock"): counted, ("door", "RewACT"): counted, ("block", "RewACT"): other}
+    )
+
+    clock, ours, block = ([cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:])
+    assert clock[:2] == ["door", "a clock"] and ours[:2] == ["", "RewACT"]  # a task is named once
+    assert clock[2:] == ours[2:] == ["0.032 to 0.044", "0.50", "1.00", "20 of 40", "0 to 5 of 20"]
+    assert block == ["block", "RewACT", "0.100", "n/a", "n/a", "13 to 50 %", "n/a"]
 
 
 def test_the_csv_has_the_means_over_seeds_and_tasks():

@@ -18,6 +18,7 @@ from benchmarking.results import (
     pooled,
     records,
     table,
+    table_of_days,
 )
 
 MAIN, EVIDENCE, DAYS = "benchmark", "benchmark_evidence", "benchmark_days"  # files in docs/
@@ -36,6 +37,7 @@ TASKS = {
 }
 # Plots of other days: the task and the seed.
 DRAWN = {"so101_days.png": ("so101-pick-place", "1000"), "so101_show_days.png": ("so101-show", "1000")}
+COMPARED = {"clock": "a clock", "original": "the original's head", OURS: "RewACT"}
 ROWS = {"clock": "a clock", "original": "the original's head", WITHOUT: "RewACT without evidence"}
 
 
@@ -96,13 +98,33 @@ def table_of_tasks(sources: dict[str, list[Record]]) -> str:
     return table(lines)
 
 
+def table_of_other_days(sources: dict[str, list[Record]]) -> str:
+    """A clock, the original's head and RewACT on other days, of every task whose days were measured."""
+    lines: dict[tuple[str, str], list[Metrics]] = {}
+    for task, name in TASKS.items():
+        other = [
+            record
+            for measured in sources.values()
+            for record in measured
+            if record.task == task and record.day != SAME
+        ]
+        by_row = group(other, "row")
+        lines |= {(name, label): by_row[(row,)] for row, label in COMPARED.items() if (row,) in by_row}
+    return table_of_days(lines)
+
+
 def fill_page(page: str, sources: dict[str, list[Record]]) -> str:
-    """docs/REWARD.md with its table made anew, which stands between two comments."""
-    begin, end = "<!-- made by scripts/benchmark_report.py -->\n", "<!-- end -->\n"
-    if page.count(begin) != 1 or page.count(end) != 1:
-        raise ValueError(f"docs/REWARD.md must hold the lines {begin.strip()} and {end.strip()} once")
-    before, rest = page.split(begin)
-    return f"{before}{begin}\n{table_of_tasks(sources)}\n{end}{rest.split(end)[1]}"
+    """docs/REWARD.md with its tables made anew, each of which stands between two comments."""
+    for name, make in TABLES.items():
+        begin, end = f"<!-- {name}: made by scripts/benchmark_report.py -->\n", f"<!-- end of {name} -->\n"
+        if page.count(begin) != 1 or page.count(end) != 1:
+            raise ValueError(f"docs/REWARD.md must hold the lines {begin.strip()} and {end.strip()} once")
+        before, rest = page.split(begin)
+        page = f"{before}{begin}\n{make(sources)}\n{end}{rest.split(end)[1]}"
+    return page
+
+
+TABLES = {"tasks": table_of_tasks, "other days": table_of_other_days}
 
 
 def draw(images: Path, sources: dict[str, list[Record]]) -> None:

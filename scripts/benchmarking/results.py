@@ -30,6 +30,7 @@ FIRST = ("n_success", "n_failures", "mae", "voc", "mae_switch", "final_success",
     *(f"{rate}{end}" for rate in RATES for end in ("", "_low", "_high")), "stop_delay_s", "stop_threshold", "ece",
     "action_l1", "success_rate", "ms", "mae_with_latent", "mae_without_latent")  # fmt: skip
 SHORT = ("MAE", "ghost", "miss", "stall", "false stops", "missed stops")
+ON_DAYS = ("MAE", "ghost", "miss", "false stops", "missed stops")
 Metrics = dict[str, float | None]
 
 
@@ -142,6 +143,45 @@ def rate(metrics: Sequence[Metrics], key: str) -> str:
     counts = [f"{share * total:.0f}" for share in shares]
     listed = counts[0] if len(set(counts)) == 1 else ", ".join(counts)
     return f"{rounded(100 * fmean(shares), 0)} % ({listed} of {total:.0f})"
+
+
+def extent(values: Sequence[float | None], digits: int, unit: str = "") -> str:
+    """'0.031 to 0.044' of the lowest and the highest value, one figure if both are shown as the same, 'n/a' without values."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "n/a"
+    low, high = rounded(min(known), digits), rounded(max(known), digits)
+    return f"{low if low == high else f'{low} to {high}'}{unit}"
+
+
+def extent_of_rate(metrics: Sequence[Metrics], key: str) -> str:
+    """'1 to 6 of 40': the counts of a rate, if the number of episodes is known and the same, else in per cent."""
+    shares = defined(metrics, key)
+    totals = {each.get(RATES[key]) for each in metrics}
+    total = totals.pop() if len(totals) == 1 else None
+    if total is None:
+        return extent([100 * share for share in shares], 0, " %")
+    return extent([share * total for share in shares], 0, f" of {total:.0f}")
+
+
+def table_of_days(lines: Mapping[tuple[str, str], Sequence[Metrics]]) -> str:
+    """The lowest and the highest figure of several days, in Markdown.
+
+    Args:
+        lines: {(task, what gave the reward): the metrics of every day}.
+    """
+    text = ["| | | " + " | ".join(ON_DAYS) + " |", "|---" * (len(ON_DAYS) + 2) + "|"]
+    before = None
+    for (task, row), metrics in lines.items():
+        cells = [
+            extent([each.get("mae") for each in metrics], 3),
+            *(extent([told(each, name) for each in metrics], 2) for name in ("ghost", "miss")),
+            extent_of_rate(metrics, "false_stops"),
+            extent_of_rate(metrics, "missed_stops"),
+        ]
+        text.append(f"| {'' if task == before else task} | {row} | " + " | ".join(cells) + " |")
+        before = task
+    return "\n".join(text) + "\n"
 
 
 def table(lines: Mapping[str, Sequence[Metrics]]) -> str:
