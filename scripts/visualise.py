@@ -161,8 +161,7 @@ def main() -> None:
     (output_dir / "summary.json").write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n")
 
     print(f"\n{table(drawn['episodes'], drawn['mean'])}\n")
-    alarms = any(row["alarm"] is not None for row in drawn["episodes"])
-    print("\n".join(parts_lines(drawn["mean"], alarms)))
+    print("\n".join(parts_lines(drawn["episodes"])))
     for row in drawn["episodes"]:
         if row["alarm"] is not None:
             print(f"episode {row['episode']}, {row['alarm']['seconds']:.1f} s: {row['alarm']['reason']}")

@@ -61,6 +61,20 @@ def test_the_filter_alone_follows_the_pace_of_the_demonstrations(checkpoint, met
     assert follow_nothing(policy, 5) is None
 
 
+def test_a_head_that_has_learned_nothing_but_the_labels_is_as_good_as_the_filter_alone(
+    checkpoint, meta, data_set
+):
+    """Whatever it sees, it says how often the demonstrations have each progress."""
+    loaded = load_with_dataset(checkpoint, meta, data_set, [2], "cpu")
+    head = loaded.policy.model.reward_head
+    with torch.no_grad():
+        head.mlp[-1].weight.zero_()
+        head.mlp[-1].bias.copy_(head.filter.prior.log())
+    rewards = predict_episode(loaded, 2)
+    # not quite: the filter leaves every progress a small probability, whatever the head says
+    np.testing.assert_allclose(rewards, follow_nothing(loaded.policy, LENGTHS[2]), atol=0.03)
+
+
 def test_nothing_but_drawing_needs_matplotlib():
     """Commands that draw nothing start without it."""
     import subprocess

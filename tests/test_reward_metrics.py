@@ -66,25 +66,30 @@ def test_the_parts_of_a_reward_have_errors_of_their_own():
     label = np.linspace(0, 1, 5)
     row = episode_metrics(label, label, alone=label / 2, blind=np.zeros(5))
     assert row["alone_mae"] == pytest.approx(0.25) and row["blind_mae"] == pytest.approx(0.5)
+    assert row["alone_spearman"] == pytest.approx(1.0) and row["blind_spearman"] is None
 
 
-@pytest.mark.parametrize(
-    "blind, alarms, warned",
-    [
-        (0.1, False, False),
-        (0.05, False, True),
-        (0.04, False, True),
-        (None, False, False),
-        (0.04, True, False),
-    ],
-)
-def test_observations_that_add_little_are_said_to(blind, alarms, warned):
-    """But not where an episode has failed, and its reward is to differ from the label."""
-    lines = parts_lines({"mae": 0.05, "alone_mae": 0.2, "blind_mae": blind}, alarms)
-    assert lines[0] == "one frame alone: MAE 0.200"
+def row_of(mae, blind, alarm=None):
+    """Of an episode for which only the errors are known."""
+    names = dict.fromkeys((*METRICS, *PARTS))
+    return names | {"mae": mae, "alone_mae": 0.2, "alone_spearman": 0.9, "blind_mae": blind, "alarm": alarm}
+
+
+@pytest.mark.parametrize("blind, warned", [(0.1, False), (0.05, True), (0.04, True), (None, False)])
+def test_observations_that_add_little_are_said_to(blind, warned):
+    lines = parts_lines([row_of(0.05, blind)])
+    assert lines[0] == "one frame alone: MAE 0.200, Spearman 0.900"
     assert any("add little" in line for line in lines) == warned
     assert any("is better (0.040; the policy: 0.050)" in line for line in lines) == (warned and blind < 0.05)
     assert any("to which nothing is shown" in line for line in lines) == (blind is not None)
+
+
+def test_an_alarm_says_nothing_about_the_observations_of_other_episodes():
+    """The reward of a failure is to differ from the label, that of the others is not."""
+    failed = row_of(0.4, 0.1, {"seconds": 1.0, "reason": "gripper 0"})
+    assert not any("add little" in line for line in parts_lines([failed]))
+    assert not any("add little" in line for line in parts_lines([failed, row_of(0.05, 0.1)]))
+    assert any("(0.100; the policy: 0.090)" in line for line in parts_lines([failed, row_of(0.09, 0.1)]))
 
 
 def test_episode_metrics_without_a_clock():

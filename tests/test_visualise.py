@@ -5,6 +5,7 @@ The tiny dataset and the checkpoint are those of conftest.py.
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import visualise
+from PIL import Image
 from shared.checkpoint import read_json
 from shared.cli import run_cli
 from shared.episodes import choose_episodes, episode_lengths, load_meta
@@ -24,6 +26,7 @@ from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
 from lerobot.datasets.factory import make_dataset
 from lerobot.policies import get_policy_class, make_policy, make_policy_config, make_pre_post_processors
+from rewact.evidence.source import Demonstrations
 from rewact.keypoints import REWARD_LABELS_PATH
 
 pytestmark = pytest.mark.usefixtures("offline_in_a_folder_of_its_own")
@@ -121,6 +124,35 @@ def test_the_metrics_are_those_of_the_plain_computation(drawn, checkpoint, data_
         "reward_interpolation": "linear",
     }
     assert summary["clock"] == {"mean_train_length": 8.0}
+
+
+def test_an_alarm_is_drawn_dated_and_explained(checkpoint, data_set, tmp_path, capsys):
+    """The gripper of the demonstrations is near 20, that of the recordings near 0."""
+    policy = get_policy_class("rewact").from_pretrained(checkpoint)
+    index = torch.arange(8).repeat_interleave(20)
+    state = torch.rand(160, 2, generator=torch.Generator().manual_seed(0)) + torch.tensor([0.0, 20.0])
+    names = ["x", "gripper"]
+    policy.model.reward_head.verdict.fit(Demonstrations(state, state, names, state, state, names, index, FPS))
+    run_dir = Path(shutil.copytree(checkpoint, tmp_path / "policy"))
+    policy.save_pretrained(run_dir)
+    output = tmp_path / "out"
+    run("--policy-path", run_dir, "--episodes", "1", "--output-dir", output)
+
+    (row,) = json.loads((output / "summary.json").read_text())["episodes"]
+    alarm = row["alarm"]
+    assert re.match(r"gripper -?\d.*, demonstrations 2\d.* here", alarm["reason"])
+    assert 0 < alarm["seconds"] < (LENGTHS[1] - 1) / FPS
+    assert f"episode 1, {alarm['seconds']:.1f} s: {alarm['reason']}" in capsys.readouterr().out
+
+    def red(image):  # of the reason and of the moment of the alarm
+        return ((image.astype(int) - np.array([200, 51, 10])) ** 2).sum(-1) < 3000
+
+    with Image.open(output / row["picture"]) as picture:
+        assert red(np.asarray(picture.convert("RGB"))).any()
+    with av.open(str(output / row["video"])) as container:
+        frames = [red(frame.to_ndarray(format="rgb24"))[-200:].sum() for frame in container.decode(video=0)]
+    first = round(alarm["seconds"] * FPS)
+    assert min(frames[first:]) > 10 * max(1, *frames[:first])
 
 
 def test_without_a_label_no_error_is_claimed(checkpoint, data_set, tmp_path):

@@ -23,8 +23,8 @@ from scipy.stats import rankdata
 
 # The columns of an episode's row, in the order in which they are shown.
 METRICS = ("mae", "spearman", "final_reward", "clock_mae", "clock_spearman", "clock_final")
-# The errors of one frame alone, and of the filter to which nothing is shown.
-PARTS = ("alone_mae", "blind_mae")
+# The figures of one frame alone, and of the filter to which nothing is shown.
+PARTS = ("alone_mae", "alone_spearman", "blind_mae", "blind_spearman")
 
 
 def _curve(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:
@@ -100,15 +100,20 @@ def episode_metrics(
     def error(prediction: np.ndarray | None) -> float | None:
         return None if prediction is None or np.isnan(label).any() else mae(prediction, label)
 
+    def correlation(prediction: np.ndarray | None) -> float | None:
+        return None if prediction is None else spearman_with_time(prediction)
+
     return {
         "mae": error(reward),
         "spearman": spearman_with_time(reward),
         "final_reward": float(reward[-1]),
         "clock_mae": error(clock),
-        "clock_spearman": None if clock is None else spearman_with_time(clock),
+        "clock_spearman": correlation(clock),
         "clock_final": None if clock is None else float(clock[-1]),
         "alone_mae": error(alone),
+        "alone_spearman": correlation(alone),
         "blind_mae": error(blind),
+        "blind_spearman": correlation(blind),
     }
 
 

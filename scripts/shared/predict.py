@@ -139,7 +139,8 @@ def follow_nothing(policy: torch.nn.Module, length: int) -> np.ndarray | None:
     if not (policy.config.reward_filter and head.filter is not None and head.filter.fitted):
         return None
     policy.reset()
-    nothing = torch.zeros(length, head.n_bins, device=next(policy.parameters()).device)
+    # NaN says nothing to the filter. Bins that are all as likely say that the frequent ones are less likely than before.
+    nothing = torch.full((length, head.n_bins), torch.nan, device=next(policy.parameters()).device)
     (followed,) = follow(policy, [RewardEvidence(nothing)])
     return followed.reward.cpu().numpy()
 

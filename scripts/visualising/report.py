@@ -1,27 +1,29 @@
 """The table of a run's metrics for the terminal."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.metrics import METRICS, format_metric
+from shared.metrics import METRICS, format_metric, summarise
 
+PART_NAMES = {"alone": "one frame alone", "blind": "the filter alone, to which nothing is shown"}
 ADDS_LITTLE = 0.8  # MAE relative to that of the filter alone, from which the observations add little
 
 
-def parts_lines(means: dict[str, float | None], alarms: bool) -> list[str]:
+def parts_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a frame alone and the filter alone reach, and a warning where the observations add little to the latter.
 
     Args:
-        means: of the metrics, by name.
-        alarms: whether an episode raised one. Its reward is to be far from the label, so there is no warning then.
+        rows: of the episodes. One with an alarm is left out of the warning: its reward is to be far from the label.
     """
-    lines = []
-    if means["alone_mae"] is not None:
-        lines.append(f"one frame alone: MAE {means['alone_mae']:.3f}")
-    mine, blind = means["mae"], means["blind_mae"]
-    if mine is None or blind is None:
-        return lines
-    lines.append(f"the filter alone, to which nothing is shown: MAE {blind:.3f}")
-    if mine > ADDS_LITTLE * blind and not alarms:
+    means = summarise(rows)
+    lines = [
+        f"{part}: MAE {means[f'{name}_mae']:.3f}, Spearman {format_metric(means[f'{name}_spearman'])}"
+        for name, part in PART_NAMES.items()
+        if means[f"{name}_mae"] is not None
+    ]
+    calm = summarise([row for row in rows if row["alarm"] is None])
+    mine, blind = calm["mae"], calm["blind_mae"]
+    if mine is not None and blind is not None and mine > ADDS_LITTLE * blind:
         lines.append(
             "WARNING   the observations add little: the filter alone, which knows only the pace of the demonstrations, "
             f"is {'better' if blind < mine else 'nearly as good'} ({blind:.3f}; the policy: {mine:.3f}). Train for longer, or check the labels."
