@@ -4,7 +4,8 @@
 
     score([Episode(kind="success", reward=..., phase=..., done=..., fps=80), ...])
 
-Plain numpy and no files. The stop rule and its calibration are the policy's own. A metric that is not defined,
+Plain numpy and no files. The stop rule and its calibration are the policy's own; but a reward without a filter may stop
+an episode sooner here than a robot would, which waits for half the time of the quickest demonstration. A metric that is not defined,
 for example because there are no failures, is None.
 """
 
