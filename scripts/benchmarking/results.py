@@ -132,11 +132,16 @@ def mean_and_spread(values: Sequence[float | None], digits: int) -> str:
     return text if float(deviation) == 0 else f"{text} ± {deviation}"
 
 
+def total_of(metrics: Sequence[Metrics], key: str) -> float | None:
+    """The number of episodes that a rate is a share of, None if it is not known or not the same everywhere."""
+    totals = {each.get(RATES[key]) for each in metrics}
+    return totals.pop() if len(totals) == 1 else None
+
+
 def rate(metrics: Sequence[Metrics], key: str) -> str:
     """'8 % (9, 7 of 105)': a mean rate, and the count of every run if the number of episodes is known and the same."""
     shares = defined(metrics, key)
-    totals = {each.get(RATES[key]) for each in metrics}
-    total = totals.pop() if len(totals) == 1 else None
+    total = total_of(metrics, key)
     if not shares or total is None:
         text = mean_and_spread([100 * share for share in shares], 0)
         return text if text == "n/a" else f"{text} %"
@@ -157,8 +162,7 @@ def extent(values: Sequence[float | None], digits: int, unit: str = "") -> str:
 def extent_of_rate(metrics: Sequence[Metrics], key: str) -> str:
     """'1 to 6 of 40': the counts of a rate, if the number of episodes is known and the same, else in per cent."""
     shares = defined(metrics, key)
-    totals = {each.get(RATES[key]) for each in metrics}
-    total = totals.pop() if len(totals) == 1 else None
+    total = total_of(metrics, key)
     if total is None:
         return extent([100 * share for share in shares], 0, " %")
     return extent([share * total for share in shares], 0, f" of {total:.0f}")
