@@ -113,6 +113,9 @@ def table_of_other_days(sources: dict[str, list[Record]]) -> str:
     return table_of_days(lines)
 
 
+TABLES = {"tasks": table_of_tasks, "other days": table_of_other_days}
+
+
 def fill_page(page: str, sources: dict[str, list[Record]]) -> str:
     """docs/REWARD.md with its tables made anew, each of which stands between two comments."""
     for name, make in TABLES.items():
@@ -122,9 +125,6 @@ def fill_page(page: str, sources: dict[str, list[Record]]) -> str:
         before, rest = page.split(begin)
         page = f"{before}{begin}\n{make(sources)}\n{end}{rest.split(end)[1]}"
     return page
-
-
-TABLES = {"tasks": table_of_tasks, "other days": table_of_other_days}
 
 
 def draw(images: Path, sources: dict[str, list[Record]]) -> None:

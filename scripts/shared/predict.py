@@ -139,7 +139,7 @@ def follow_nothing(policy: torch.nn.Module, length: int) -> np.ndarray | None:
     if not (policy.config.reward_filter and head.filter is not None and head.filter.fitted):
         return None
     policy.reset()
-    # NaN says nothing to the filter. Bins that are all as likely say that the frequent ones are less likely than before.
+    # NaN says nothing to the filter. Equal probabilities would speak against the bins that the labels have most often.
     nothing = torch.full((length, head.n_bins), torch.nan, device=next(policy.parameters()).device)
     (followed,) = follow(policy, [RewardEvidence(nothing)])
     return followed.reward.cpu().numpy()
