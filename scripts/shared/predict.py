@@ -122,7 +122,7 @@ def follow(policy: torch.nn.Module, episodes: Sequence[RewardEvidence]) -> list[
     for t in range(max(lengths)):
         now = [min(t, length - 1) for length in lengths]  # an episode that has ended stays at its last frame
         samples = [evidence.samples(slice(i, i + 1)) for evidence, i in zip(episodes, now, strict=True)]
-        reward, details = policy.reward.follow(join(samples)), policy.reward_details()
+        reward, details = policy.reward.follow(join(samples)), policy.reward.details()
         steps.append((reward, details["progress"], details["ok"]))
         reasons.append(details["reasons"])
     reward, progress, ok = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))  # (episodes, T)
